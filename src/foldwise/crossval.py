@@ -1,0 +1,240 @@
+"""One (model, fold) unit: fit, predict, store. The same call on one core or on a cluster.
+
+Reads  clean/*.parquet, folds.parquet and, for the models that use them, features/.
+Writes models/<model>/fold-<k>/, whole or not at all; `assemble` joins the folds of a model into
+       models/<model>/oof.parquet, test.parquet and metrics.json.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed
+from threadpoolctl import threadpool_limits
+
+from foldwise import balance, rows
+from foldwise.errors import UserError
+from foldwise.metrics import scores
+from foldwise.models import MODELS, Task, model_class
+from foldwise.stage import (
+    Meter,
+    Run,
+    atomic,
+    code_hash,
+    config_hash,
+    content_hash,
+    file_hash,
+    read_json,
+    remove,
+    write_json,
+    write_parquet,
+)
+from foldwise.terminal import track
+
+SHARED_SECTIONS = ("name", "seed", "metric", "data", "pair", "clean", "weights")
+
+
+def class_names(run: Run) -> list[str]:
+    """Class names in the order of the probability columns, as the clean stage found them."""
+    return read_json(run.clean / "audit.json")["classes"]
+
+
+def fit_models(run: Run, models: Sequence[str], jobs: int) -> None:
+    """Fit every (model, fold) unit that is not stored yet, then assemble each model."""
+    folds = range(run.competition.folds.n)
+    units = [(m, k) for k in folds for m in models if not _is_stored(run, m, k)]
+    cores = os.cpu_count() or 1
+    workers = max(1, min(jobs or cores, len(units)))
+    threads = max(1, cores // workers)
+    parallel = Parallel(n_jobs=workers, return_as="generator_unordered")
+    results = parallel(delayed(run_unit)(run, m, k, threads) for m, k in units)
+    for _ in track(results, "fitting folds", total=len(units)):
+        pass
+    for model in models:
+        assemble(run, model)
+
+
+def run_unit(run: Run, model: str, fold: int, threads: int = 1) -> dict[str, Any]:
+    """Fit one model without one fold, predict that fold and the test rows, store everything.
+
+    Parameters
+    ----------
+    run : Run
+        The competition and its folders.
+    model : str
+        Name of the model.
+    fold : int
+        The fold that is left out.
+    threads : int
+        CPU threads this unit may use.
+
+    Returns
+    -------
+    dict
+        Scores, seconds, peak memory and notes of the fold, as stored in its `metrics.json`.
+    """
+    key = unit_key(run, model, fold)
+    classes, kind = class_names(run), model_class(model)
+    folds = pd.read_parquet(run.folds)
+    data = rows.load(run, "train", classes, features=kind.uses_features)
+    if list(folds["id"]) != list(data.ids):
+        raise UserError(f"{run.folds}: its ids are not those of clean/train.parquet; use --force")
+    left_out = folds["fold"].to_numpy() == fold
+    train, validation = (data.take(np.flatnonzero(side)) for side in (~left_out, left_out))
+    truth = validation.labels
+    task, factors = _task(run, model, fold, train.labels, classes, threads)
+    if run.competition.weights.oversample:
+        train = train.take(balance.oversample(train.labels, task.seed))
+    with threadpool_limits(threads):
+        with Meter() as fit_meter:
+            fitted = kind.fit(train, task, validation if kind.uses_validation else None)
+        del train, data
+        with Meter() as predict_meter:
+            oof = balance.correct(fitted.predict(validation.without_labels()), factors)
+        test = _predict_test(run, fitted, factors, classes)
+    check_probabilities(oof, f"{model}, fold {fold}")
+    metrics = {
+        "fold": fold,
+        "rows": int(left_out.sum()),
+        **scores(truth, oof),
+        "train_seconds": fit_meter.seconds,
+        "predict_seconds": predict_meter.seconds,
+        "peak_memory_mb": max(fit_meter.peak_memory_mb, predict_meter.peak_memory_mb),
+        **fitted.info,
+    }
+    folder = run.fold(model, fold)
+    with atomic(folder) as partial:
+        partial.mkdir(parents=True)
+        fitted.save(partial)
+        _store(partial / "oof.parquet", validation.ids, oof, classes)
+        if test is not None:
+            _store(partial / "test.parquet", *test, classes)
+        write_json(partial / "metrics.json", metrics)
+        write_json(partial / "unit.json", _unit_record(run, model, classes, factors, key))
+    remove(task.scratch)
+    return metrics
+
+
+def assemble(run: Run, model: str) -> None:
+    """Join the folds of a model into its out-of-fold and test predictions and its metrics."""
+    classes = class_names(run)
+    order = pd.read_parquet(run.folds, columns=["id", "fold"])
+    folders = [run.fold(model, k) for k in range(run.competition.folds.n)]
+    parts = [pd.read_parquet(folder / "oof.parquet") for folder in folders]
+    oof = order.merge(pd.concat(parts), on="id", how="left", validate="one_to_one")
+    probabilities = oof[classes].to_numpy()
+    check_probabilities(probabilities, f"{model}, out of fold")
+    table = pd.read_parquet(rows.table_path(run, "train"), columns=["label"])
+    labels = np.asarray(pd.Categorical(table["label"], categories=classes).codes)
+    folds = [read_json(folder / "metrics.json") for folder in folders]
+    write_parquet(run.model(model) / "oof.parquet", oof)
+    tests = [folder / "test.parquet" for folder in folders]
+    if tests[0].exists():
+        test = pd.read_parquet(tests[0])
+        stacked = np.stack([pd.read_parquet(path)[classes].to_numpy() for path in tests])
+        test[classes] = stacked.mean(axis=0)
+        write_parquet(run.model(model) / "test.parquet", test)
+    else:
+        remove(run.model(model) / "test.parquet")
+    metrics = {
+        "model": model,
+        "classes": classes,
+        "overall": scores(labels, probabilities),
+        "train_seconds": sum(f["train_seconds"] for f in folds),
+        "predict_seconds": sum(f["predict_seconds"] for f in folds),
+        "predict_rows": len(oof),
+        "peak_memory_mb": max(f["peak_memory_mb"] for f in folds),
+        "device": folds[0].get("device", "cpu"),
+        "notes": sorted({note for f in folds for note in f.get("notes", [])}),
+        "folds": folds,
+    }
+    write_json(run.model(model) / "metrics.json", metrics)
+
+
+def outputs(run: Run, models: Sequence[str]) -> list[Path]:
+    """Files and folders that `fit_models` writes."""
+    paths = []
+    for model in models:
+        paths += [run.model(model) / "oof.parquet", run.model(model) / "metrics.json"]
+        if rows.table_path(run, "test").exists():
+            paths.append(run.model(model) / "test.parquet")
+        paths += [run.fold(model, k) for k in range(run.competition.folds.n)]
+    return paths
+
+
+def check_probabilities(probabilities: np.ndarray, what: str) -> None:
+    """Raise unless every probability is finite, in [0, 1], and every row sums to 1."""
+    if not np.isfinite(probabilities).all():
+        raise FloatingPointError(f"{what}: a probability is missing or not finite")
+    off = np.abs(probabilities.sum(axis=1) - 1).max(initial=0)
+    if probabilities.min(initial=0) < 0 or off > 1e-6:
+        raise FloatingPointError(f"{what}: probabilities do not sum to 1 (off by {off:.2g})")
+
+
+def unit_key(run: Run, model: str, fold: int) -> str:
+    """Hash everything a unit's result depends on."""
+    inputs = [run.folds, rows.table_path(run, "train"), rows.table_path(run, "test")]
+    sections = [*SHARED_SECTIONS]
+    if model in run.competition.section_names():
+        sections.append(model)
+    if model_class(model).uses_features:
+        inputs.append(run.features / "features.json")
+        sections.append("features")
+    code = [code_hash("foldwise.crossval"), code_hash(MODELS[model].partition(":")[0])]
+    hashes = [file_hash(path) for path in inputs]
+    return content_hash(fold, config_hash(run, tuple(sections)), code, hashes)
+
+
+def _is_stored(run: Run, model: str, fold: int) -> bool:
+    record = read_json(run.fold(model, fold) / "unit.json")
+    return not run.force and bool(record) and record["key"] == unit_key(run, model, fold)
+
+
+def _task(
+    run: Run, model: str, fold: int, labels: np.ndarray, classes: list[str], threads: int
+) -> tuple[Task, np.ndarray]:
+    config = run.competition.weights
+    weights = balance.class_weights(labels, classes, config)
+    factors = balance.prior_correction(labels, weights, run.competition)
+    if config.oversample and config.classes == "balanced":
+        raise UserError("weights.oversample and weights.classes = 'balanced' do the same; set one")
+    task = Task(
+        competition=run.competition,
+        classes=classes,
+        class_weights=weights,
+        seed=run.competition.seed + 1000 * fold,
+        fold=fold,
+        scratch=run.model(model) / f".fold-{fold}.checkpoint",
+        threads=threads,
+    )
+    return task, factors
+
+
+def _predict_test(
+    run: Run, fitted: Any, factors: np.ndarray, classes: list[str]
+) -> tuple[np.ndarray, np.ndarray] | None:
+    if not rows.table_path(run, "test").exists():
+        return None
+    test = rows.load(run, "test", classes, features=fitted.uses_features)
+    return test.ids, balance.correct(fitted.predict(test), factors)
+
+
+def _store(path: Path, ids: np.ndarray, probabilities: np.ndarray, classes: list[str]) -> None:
+    table = pd.DataFrame(probabilities, columns=classes)
+    table.insert(0, "id", ids)
+    table.to_parquet(path, index=False)
+
+
+def _unit_record(
+    run: Run, model: str, classes: list[str], factors: np.ndarray, key: str
+) -> dict[str, Any]:
+    return {
+        "model": model,
+        "classes": classes,
+        "prior_correction": factors.tolist(),
+        "config": run.competition.section(*SHARED_SECTIONS, "features"),
+        "key": key,
+    }

@@ -1,0 +1,118 @@
+"""How training goes: points of the training and validation curves."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from foldwise.batching import Examples
+from foldwise.config import Bert as BertConfig
+from foldwise.device import Device
+from foldwise.inference import predict_logits, score
+
+_CURVE_ROWS = {"cpu": 200, "cuda": 2000}  # validation rows of a point on the curve
+_LAST_POINT = 5  # times as many rows for the last point, which decides about "did not learn"
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Rows with what is needed to score them.
+
+    Attributes
+    ----------
+    examples : Examples
+    labels : ndarray of int64, shape (n,)
+    ids : ndarray of str, shape (n,)
+    """
+
+    examples: Examples
+    labels: np.ndarray
+    ids: np.ndarray
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to train.
+
+    Attributes
+    ----------
+    config : foldwise.config.Bert
+    device : Device
+    class_weights : ndarray of float64, shape (C,)
+        Mean 1 over the training rows.
+    log_prior : ndarray of float64, shape (C,)
+        Log of the (weighted) class shares of the training rows: what has learnt nothing.
+    turned : ndarray of int64, shape (C,)
+        Class of a row after swapping A and B.
+    turn : bool
+        Whether rows are shown in a random order of A and B.
+    seed : int
+    fold : int
+    """
+
+    config: BertConfig
+    device: Device
+    class_weights: np.ndarray
+    log_prior: np.ndarray
+    turned: np.ndarray
+    turn: bool
+    seed: int
+    fold: int
+
+
+class Curve:
+    """Collects points of the training curve and draws those of the validation curve."""
+
+    def __init__(
+        self, network: Any, plan: Plan, validation: Labelled | None, per_epoch: int
+    ) -> None:
+        self.network, self.plan, self.validation = network, plan, validation
+        self.per_epoch, self.last = per_epoch, per_epoch * plan.config.epochs
+        times = min(plan.config.evaluations_per_epoch, per_epoch)
+        self.at = {round(per_epoch * (k + 1) / times) for k in range(times)}
+        self.loss, self.hits, self.rows = 0.0, 0, 0
+        # A fixed draw, of its own seed: evaluating must not change the training.
+        n = 0 if validation is None else len(validation.ids)
+        self.order = np.random.default_rng(plan.seed + 1).permutation(n)
+
+    def seen(self, loss: float, hits: int, rows: int) -> None:
+        """Add a step."""
+        self.loss, self.hits, self.rows = self.loss + loss, self.hits + hits, self.rows + rows
+
+    def points(self, step: int) -> list[dict[str, Any]]:
+        """Return the points due after a step: none, or one of each split."""
+        if (step - 1) % self.per_epoch + 1 not in self.at:
+            return []
+        mean = {"loss": self.loss / self.rows, "accuracy": self.hits / self.rows}
+        self.loss, self.hits, self.rows = 0.0, 0, 0
+        points = [{**self._place(step), "split": "train", **mean}]
+        if self.validation is not None:
+            points.append(self._validate(step))
+        return points
+
+    def _validate(self, step: int) -> dict[str, Any]:
+        """Score the first rows of a fixed random order of the validation rows, or all of them."""
+        config, weights = self.plan.config, self.plan.class_weights
+        few = _CURVE_ROWS[self.plan.device.name]
+        if config.early_stopping and step % self.per_epoch == 0:
+            few = len(self.order)
+        elif step == self.last:
+            few *= _LAST_POINT
+        index = self.order[:few]
+        examples = self.validation.examples.take(index)
+        logits = predict_logits(self.network, examples, self.plan.device, config.batch_tokens)
+        labels = self.validation.labels[index]
+        losses, right = score(logits, labels, weights)
+        # On the same rows: the difference of the two is far steadier than either.
+        floor, _ = score(np.tile(self.plan.log_prior, (len(index), 1)), labels, weights)
+        return {
+            **self._place(step),
+            "split": "validation",
+            "loss": float(losses.mean()),
+            "accuracy": float(right.mean()),
+            "prior_loss": float(floor.mean()),
+            "rows": len(index),
+        }
+
+    def _place(self, step: int) -> dict[str, Any]:
+        return {"epoch": round(step / self.per_epoch, 3), "step": step}

@@ -1,0 +1,108 @@
+"""Where a network runs, and in which precision."""
+
+import contextlib
+import gc
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from foldwise.errors import UserError
+
+# Read when the first matrix product reaches the GPU; without it products may vary in the last bit.
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+
+
+@dataclass(frozen=True)
+class Device:
+    """A device and the number type of the forward pass; weights are float32 on all of them.
+
+    Attributes
+    ----------
+    name : str
+        "cuda" or "cpu".
+    dtype : torch.dtype
+        bfloat16 or float16 under autocast, float32 without.
+    """
+
+    name: str
+    dtype: torch.dtype
+
+    @classmethod
+    def choose(cls, precision: str) -> "Device":
+        """Take the GPU if there is one, and the precision asked for ("auto": the fast one)."""
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+        if precision == "auto":
+            return cls(name, _fast_dtype(name))
+        dtype = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}[precision]
+        if name == "cpu" and dtype == torch.float16:
+            raise UserError("precision = 'fp16' needs a GPU; use 'auto', 'bf16' or 'fp32'")
+        return cls(name, dtype)
+
+    def __str__(self) -> str:
+        short = {torch.bfloat16: "bf16", torch.float16: "fp16", torch.float32: "fp32"}
+        model = f" ({torch.cuda.get_device_name()})" if self.name == "cuda" else ""
+        return f"{self.name}{model}, {short[self.dtype]}"
+
+    def autocast(self) -> Any:
+        """Return the context of a forward pass."""
+        enabled = self.dtype != torch.float32
+        return torch.autocast(
+            self.name, dtype=self.dtype if enabled else torch.bfloat16, enabled=enabled
+        )
+
+    def move(self, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Copy model inputs to the device."""
+        return {key: value.to(self.name, non_blocking=True) for key, value in inputs.items()}
+
+    @contextlib.contextmanager
+    def holding(self, network: torch.nn.Module) -> Iterator[None]:
+        """Keep a network on the device for a block, and free the device's memory after it."""
+        network.to(self.name)
+        try:
+            yield
+        except torch.cuda.OutOfMemoryError as error:
+            raise UserError(
+                "the GPU's memory is full: lower batch_tokens or max_length, or set "
+                f"bert.gradient_checkpointing = true ({str(error).splitlines()[0][:120]})"
+            ) from None
+        finally:
+            network.to("cpu")
+            gc.collect()
+            if self.name == "cuda":
+                torch.cuda.empty_cache()
+
+
+@lru_cache
+def _fast_dtype(name: str) -> torch.dtype:
+    """Return the number type in which a device multiplies fastest without losing the training."""
+    if name == "cuda":
+        # Cards before Ampere emulate bfloat16, many times slower than their own float16.
+        ampere = torch.cuda.get_device_capability()[0] >= 8
+        return torch.bfloat16 if ampere else torch.float16
+    # A CPU without these instructions emulates bfloat16 too.
+    with contextlib.suppress(OSError):
+        flags = Path("/proc/cpuinfo").read_text()
+        if "avx512_bf16" in flags or "amx_bf16" in flags:
+            return torch.bfloat16
+    return torch.float32
+
+
+@contextlib.contextmanager
+def reproducible(seed: int, threads: int) -> Iterator[None]:
+    """Seed torch for a block, with kernels that repeat themselves, and restore it after."""
+    was = torch.are_deterministic_algorithms_enabled()
+    threads_before = torch.get_num_threads()
+    with torch.random.fork_rng(range(torch.cuda.device_count())):
+        torch.manual_seed(seed)
+        torch.set_num_threads(threads)
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        try:
+            yield
+        finally:
+            torch.use_deterministic_algorithms(was, warn_only=True)
+            torch.set_num_threads(threads_before)

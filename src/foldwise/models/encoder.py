@@ -1,0 +1,266 @@
+"""Fine-tuning of a pretrained transformer, for single texts and for A-versus-B.
+
+`pair_mode = "cross"` reads a pair as one sequence with a classifier on top; "siamese" reads
+prompt + A and prompt + B with one encoder and compares them (see `siamese.py`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from scipy import special
+
+from foldwise import pretrained, training
+from foldwise.batching import Examples
+from foldwise.config import Competition
+from foldwise.curve import Labelled, Plan
+from foldwise.device import Device, reproducible
+from foldwise.errors import UserError, require
+from foldwise.inference import predict_logits
+from foldwise.models import Task
+from foldwise.models.siamese import Siamese
+from foldwise.packing import Packer
+from foldwise.rows import Rows
+from foldwise.stage import read_json, write_json
+from foldwise.terminal import warn
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How rows become sequences: all that a saved model must know beside its weights.
+
+    Attributes
+    ----------
+    mode : str
+        "single", "siamese" or "cross".
+    classes : tuple of str
+        Class names in the order of the logits.
+    swap : tuple of int
+        Positions of the classes of A and B; empty for single texts.
+    context : tuple of str
+        Text columns that both answers respond to; for single texts, all columns.
+    answers : tuple of str
+        Text columns of A and B.
+    context_share : float
+        Share of a sequence for the context.
+    max_length : int
+        Most tokens of a sequence.
+    batch_tokens : int
+        Most padded tokens of a forward pass.
+    precision : str
+        As in the configuration.
+    averaging : bool
+        Whether a prediction is the mean over both orders.
+    """
+
+    mode: str
+    classes: tuple[str, ...]
+    swap: tuple[int, ...]
+    context: tuple[str, ...]
+    answers: tuple[str, ...]
+    context_share: float
+    max_length: int
+    batch_tokens: int
+    precision: str
+    averaging: bool
+
+    @classmethod
+    def of(cls, competition: Competition, classes: Sequence[str], max_length: int) -> Self:
+        """Derive it from the configuration."""
+        pair, config = competition.pair, competition.bert
+        answers = (pair.first, pair.second) if pair.enabled else ()
+        return cls(
+            mode=config.pair_mode if pair.enabled else "single",
+            classes=tuple(classes),
+            swap=tuple(classes.index(name) for name in pair.swap),
+            context=tuple(name for name in competition.data.text if name not in answers),
+            answers=answers,
+            context_share=config.context_share,
+            max_length=max_length,
+            batch_tokens=config.batch_tokens,
+            precision=config.precision,
+            averaging=pair.enabled and config.pair_mode == "cross" and config.swap_averaging,
+        )
+
+    @property
+    def turned(self) -> np.ndarray:
+        """Class of a row after swapping A and B, int64, shape (C,)."""
+        turned = np.arange(len(self.classes))
+        turned[list(self.swap)] = self.swap[::-1]
+        return turned
+
+    def examples(self, rows: Rows, packer: Packer, has_types: bool) -> Examples:
+        """Pack the texts of rows."""
+        context = [rows.texts[name] for name in self.context]
+        answers = [rows.texts[name] for name in self.answers]
+        share = self.context_share / max(1, len(context))
+        if self.mode == "single":
+            sides = [packer.pack(context, [1.0] * len(context))]
+        elif self.mode == "siamese":
+            shares = [share] * len(context) + [1 - self.context_share]
+            sides = [packer.pack([*context, answer], shares) for answer in answers]
+        else:
+            shares = [share] * len(context) + [(1 - self.context_share) / 2] * 2
+            orders = (answers, answers[::-1])
+            sides = [packer.pack([*context, *order], shares) for order in orders]
+        pad = packer.tokenizer.pad_token_id or 0
+        return Examples(tuple(sides), self.mode == "siamese", pad, has_types)
+
+
+class Bert:
+    """A fine-tuned transformer."""
+
+    uses_features = False
+    uses_validation = True
+
+    def __init__(self, network: Any, tokenizer: Any, reading: Reading, info: dict) -> None:
+        self.network, self.tokenizer, self.reading, self.info = network, tokenizer, reading, info
+        self.packer = Packer(tokenizer, reading.max_length)
+
+    @classmethod
+    def fit(cls, train: Rows, task: Task, validation: Rows | None = None) -> Self:
+        """Fine-tune on the training rows.
+
+        Parameters
+        ----------
+        train : Rows
+            Labelled rows.
+        task : Task
+            The configuration and the fold.
+        validation : Rows, optional
+            The left-out fold, for the curve.
+        """
+        config = task.competition.bert
+        with reproducible(task.seed, task.threads):
+            fitted, notes = cls._pretrained(task)
+            device = Device.choose(config.precision)
+            plan = Plan(
+                config=config,
+                device=device,
+                class_weights=task.class_weights,
+                log_prior=_log_prior(train.labels, task.class_weights),
+                turned=fitted.reading.turned,
+                # The siamese network sees both orders at once already.
+                turn=fitted.reading.mode == "cross" and config.swap_augmentation,
+                seed=task.seed,
+                fold=task.fold,
+            )
+            if config.gradient_checkpointing:
+                fitted.network.base_model.gradient_checkpointing_enable()
+            with device.holding(fitted.network):
+                known = fitted._labelled(train)
+                held = None if validation is None else fitted._labelled(validation)
+                record = training.train(fitted.network, known, plan, held)
+        if held is not None:
+            notes += _learning_notes(record, task.fold)
+        trainable = sum(p.numel() for p in fitted.network.parameters() if p.requires_grad)
+        fitted.info |= {
+            "device": str(device),
+            "notes": notes,
+            "history": record.history,
+            "tokens_per_second": record.tokens / record.seconds,
+            "padded_share": 1 - record.tokens / record.padded_tokens,
+            "trainable_parameters": trainable,
+            "epochs": record.epochs,
+            "steps": record.steps,
+        }
+        return fitted
+
+    def predict(self, rows: Rows) -> np.ndarray:
+        """Return class probabilities, float64, shape (n, C)."""
+        if not len(rows):
+            return np.zeros((0, len(self.reading.classes)))
+        reading, device = self.reading, Device.choose(self.reading.precision)
+        examples = reading.examples(rows, self.packer, self._has_types)
+        with device.holding(self.network):
+            args = (self.network, examples, device, reading.batch_tokens)
+            logits = predict_logits(*args)
+            both = predict_logits(*args, swapped=True) if reading.averaging else None
+        broken = ~np.isfinite(logits).all(axis=1)
+        if broken.any():
+            shown = ", ".join(map(str, rows.ids[broken][:20]))
+            raise FloatingPointError(f"prediction: logits are not finite, rows {shown}")
+        probabilities = special.softmax(logits, axis=1)
+        if both is not None:
+            turned = special.softmax(both, axis=1)[:, reading.turned]
+            probabilities = (probabilities + turned) / 2
+        return probabilities
+
+    def save(self, folder: Path) -> None:
+        """Write a `save_pretrained` folder and how rows become sequences."""
+        self.network.save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+        write_json(folder / "packing.json", asdict(self.reading))
+        self.packer.forget()
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what `save` wrote; needs no network."""
+        saved = read_json(folder / "packing.json")
+        require(saved is not None, f"{folder}: no packing.json; is this a saved transformer?")
+        reading = Reading(**{k: tuple(v) if type(v) is list else v for k, v in saved.items()})
+        kind = "encoder" if reading.mode == "siamese" else "classifier"
+        loaded = pretrained.load(str(folder), kind)
+        require(not loaded.notes, f"{folder}: incomplete: {'; '.join(loaded.notes)}")
+        named = [loaded.model.config.id2label.get(i) for i in range(len(reading.classes))]
+        if named != list(reading.classes):
+            raise UserError(
+                f"{folder}: config.json names the classes {named}, packing.json "
+                f"{list(reading.classes)}; the columns of a prediction would be mixed up"
+            )
+        network = loaded.model
+        if reading.mode == "siamese":
+            network = Siamese(network, reading.swap, len(reading.classes)).load_head(folder)
+        return cls(network, loaded.tokenizer, reading, {})
+
+    @classmethod
+    def _pretrained(cls, task: Task) -> tuple[Self, list[str]]:
+        """Load the encoder that is to be fine-tuned, with a new head."""
+        config, pair = task.competition.bert, task.competition.pair
+        siamese = pair.enabled and config.pair_mode == "siamese"
+        kind = "encoder" if siamese else "classifier"
+        loaded = pretrained.load(config.model, kind, task.classes, config.allow_random_weights)
+        notes, max_length = list(loaded.notes), config.max_length
+        limit = pretrained.longest_input(loaded.model, loaded.tokenizer)
+        if limit is not None and max_length > limit:
+            notes.append(f"{config.model}: max_length {max_length} is cut to the model's {limit}")
+            max_length = limit
+        reading = Reading.of(task.competition, list(task.classes), max_length)
+        network = loaded.model
+        if siamese:
+            network = Siamese(network, reading.swap, len(task.classes))
+            notes.append(f"{config.model}: the siamese head on its mean-pooled tokens is new")
+        return cls(network, loaded.tokenizer, reading, {}), notes
+
+    @property
+    def _has_types(self) -> bool:
+        return getattr(self.network.config, "type_vocab_size", 0) > 1
+
+    def _labelled(self, rows: Rows) -> Labelled:
+        examples = self.reading.examples(rows, self.packer, self._has_types)
+        return Labelled(examples, rows.labels, rows.ids)
+
+
+def _log_prior(labels: np.ndarray, class_weights: np.ndarray) -> np.ndarray:
+    """Return the log of the weighted class shares, one row added to each, shape (C,)."""
+    shares = np.bincount(labels, minlength=len(class_weights)) * class_weights + 1
+    return np.log(shares / shares.sum())
+
+
+def _learning_notes(record: training.Record, fold: int) -> list[str]:
+    """Say whether the network beats the class shares, and whether it chose its own stop."""
+    notes = []
+    points = [p for p in record.history if p["split"] == "validation"]
+    last = points[-1]
+    if record.best_epoch:
+        notes.append("early stopping used the validation fold: this fold's score is optimistic")
+        last = next(p for p in reversed(points) if p["epoch"] == record.best_epoch)
+    if not last["loss"] < last["prior_loss"]:
+        notes.append(
+            f"did not learn: after {record.steps} steps the validation loss of fold {fold} is "
+            f"{last['loss']:.4f}, that of the class shares {last['prior_loss']:.4f}"
+        )
+        warn(f"bert {notes[-1]}")
+    return notes

@@ -1,0 +1,235 @@
+"""Two convex fits around the softmax: a sparse linear model and a small scaling of scores.
+
+Both are minimised with SciPy's L-BFGS. scikit-learn's `LogisticRegression` cannot tie the
+weights of two classes, which is what makes a model of A against B symmetric by construction
+with a third of the parameters and without doubling the rows.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import optimize, sparse, special
+
+from foldwise.tfidf import Blocks
+
+
+@dataclass(frozen=True)
+class Tying:
+    """How class scores are made from the blocks of a row.
+
+    Attributes
+    ----------
+    signs : ndarray of float64, shape (C,)
+        Factor on the odd score: +1 for A, -1 for B, 0 for the rest; all 0 without a pair.
+    free : ndarray of bool, shape (C,)
+        Classes with weights of their own on the even block (and a bias).
+    """
+
+    signs: np.ndarray
+    free: np.ndarray
+
+    @classmethod
+    def of(cls, classes: Sequence[str], swap: Sequence[str]) -> "Tying":
+        """Tie the two classes `swap` of a pair; with none, every class is free."""
+        signs = np.zeros(len(classes))
+        if swap:
+            signs[classes.index(swap[0])], signs[classes.index(swap[1])] = 1.0, -1.0
+        return cls(signs, signs == 0)
+
+
+@dataclass(frozen=True)
+class SoftmaxWeights:
+    """A fitted linear model.
+
+    Attributes
+    ----------
+    odd : ndarray of float32, shape (d_odd,)
+    even : ndarray of float32, shape (d_even, C_free)
+    bias : ndarray of float64, shape (C_free,)
+    """
+
+    odd: np.ndarray
+    even: np.ndarray
+    bias: np.ndarray
+
+    @classmethod
+    def zeros(cls, blocks: Blocks, tying: Tying) -> "SoftmaxWeights":
+        """Return the weights that say nothing."""
+        n_odd = 0 if blocks.odd is None else blocks.odd.shape[1]
+        shape = (blocks.even.shape[1], int(tying.free.sum()))
+        return cls(np.zeros(n_odd, np.float32), np.zeros(shape, np.float32), np.zeros(shape[1]))
+
+    def logits(self, blocks: Blocks, tying: Tying) -> np.ndarray:
+        """Return class scores, float64, shape (n, C)."""
+        scores = np.zeros((blocks.even.shape[0], len(tying.signs)))
+        scores[:, tying.free] = blocks.even @ self.even + self.bias
+        if blocks.odd is not None:
+            scores += (blocks.odd @ self.odd)[:, None] * tying.signs
+        return scores
+
+
+def fit_softmax(
+    blocks: Blocks,
+    labels: np.ndarray,
+    sample_weight: np.ndarray,
+    tying: Tying,
+    C: float,
+    start: SoftmaxWeights | None = None,
+    max_iter: int = 200,
+    tolerance: float = 1e-6,
+) -> SoftmaxWeights:
+    """Fit a multinomial logistic regression with L2 penalty.
+
+    Minimises sum(weight * -log p) + |W|^2 / (2 C), as scikit-learn does; biases are free.
+
+    Parameters
+    ----------
+    blocks : Blocks
+        Rows.
+    labels : ndarray of int64, shape (n,)
+        Class indexes.
+    sample_weight : ndarray of float64, shape (n,)
+        Weight of each row.
+    tying : Tying
+        Which classes share weights.
+    C : float
+        Inverse of the strength of the penalty.
+    start : SoftmaxWeights, optional
+        Where to begin: the solution for a smaller C.
+    max_iter : int
+        Most L-BFGS iterations.
+    tolerance : float
+        Relative gain of an iteration below which the fit ends.
+    """
+    start = start or SoftmaxWeights.zeros(blocks, tying)
+    n_odd, shape = len(start.odd), start.even.shape
+    cuts = np.cumsum([n_odd, shape[0] * shape[1]])
+    even_t = blocks.even.T.tocsr()
+    odd_t = None if blocks.odd is None else blocks.odd.T.tocsr()
+    rows = np.arange(len(labels))
+    # The objective is scaled to a mean so that the tolerance means the same at any size.
+    total = sample_weight.sum()
+    steps = _steps(blocks, sample_weight, C, shape[1])
+
+    def objective(vector: np.ndarray) -> tuple[float, np.ndarray]:
+        vector = vector * steps
+        odd, even, bias = np.split(vector, cuts)
+        # float32 products: twice as fast, and the matrices are float32 anyway.
+        weights = SoftmaxWeights(
+            odd.astype(np.float32), even.astype(np.float32).reshape(shape), bias
+        )
+        log_p = special.log_softmax(weights.logits(blocks, tying), axis=1)
+        loss = -(sample_weight * log_p[rows, labels]).sum()
+        residual = np.exp(log_p)
+        residual[rows, labels] -= 1
+        residual *= sample_weight[:, None]
+        free = residual[:, tying.free].astype(np.float32)
+        gradient = [even_t @ free, residual[:, tying.free].sum(axis=0)]
+        if odd_t is not None:
+            gradient.insert(0, odd_t @ (residual @ tying.signs).astype(np.float32))
+        penalised = vector.copy()
+        penalised[cuts[1] :] = 0
+        flat = np.concatenate([part.ravel() for part in gradient]) + penalised / C
+        return (loss + penalised @ penalised / (2 * C)) / total, flat * steps / total
+
+    vector = np.concatenate([start.odd, start.even.ravel(), start.bias]).astype(np.float64)
+    options = {"maxiter": max_iter, "ftol": tolerance, "gtol": 1e-8, "maxcor": 10}
+    found = optimize.minimize(
+        objective, vector / steps, jac=True, method="L-BFGS-B", options=options
+    )
+    odd, even, bias = np.split(found.x * steps, cuts)
+    return SoftmaxWeights(odd.astype(np.float32), even.astype(np.float32).reshape(shape), bias)
+
+
+def _steps(blocks: Blocks, sample_weight: np.ndarray, C: float, n_free: int) -> np.ndarray:
+    """Return the scale of each weight that evens out the curvature of the objective.
+
+    Dense features have a variance of 1, rare terms one of 1e-4; L-BFGS started on the raw
+    weights needs several times as many iterations. The diagonal of the Hessian at the prior
+    is bounded by p (1 - p) <= 1/4.
+    """
+
+    def curvature(x: sparse.csr_matrix) -> np.ndarray:
+        squares = x.copy()
+        squares.data = np.square(x.data)
+        return squares.T @ sample_weight / 4 + 1 / C
+
+    odd = [] if blocks.odd is None else [curvature(blocks.odd)]
+    even = np.repeat(curvature(blocks.even), n_free)
+    bias = np.full(n_free, sample_weight.sum() / 4)
+    return 1 / np.sqrt(np.concatenate([*odd, even, bias]))
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """softmax(sum_j weight_j * features_j + bias): a calibration or a log-linear pool.
+
+    Attributes
+    ----------
+    weights : ndarray of float64, shape (J,)
+    bias : ndarray of float64, shape (C,)
+    """
+
+    weights: np.ndarray
+    bias: np.ndarray
+
+    def predict(self, features: np.ndarray) -> np.ndarray:
+        """Return probabilities, shape (n, C), from features of shape (J, n, C)."""
+        return special.softmax(np.tensordot(self.weights, features, axes=1) + self.bias, axis=1)
+
+
+def fit_scaling(
+    features: np.ndarray,
+    labels: np.ndarray,
+    bias: np.ndarray,
+    sample_weight: np.ndarray | None = None,
+    bias_penalty: float = 1.0,
+) -> Scaling:
+    """Fit non-negative weights of score arrays and class biases by maximum likelihood.
+
+    With one array of decision values it is Platt scaling for many classes; with log-probabilities
+    of several models it is a log-linear opinion pool with temperature (the sum of the weights)
+    and bias.
+
+    Parameters
+    ----------
+    features : ndarray of float64, shape (J, n, C)
+        Scores; higher speaks for the class.
+    labels : ndarray of int64, shape (n,)
+        Class indexes.
+    bias : ndarray of bool, shape (C,)
+        Classes that get a bias.
+    sample_weight : ndarray of float64, shape (n,), optional
+        Weight of each row.
+    bias_penalty : float
+        Weight of |bias|^2 / 2 against the summed loss; it settles the free constant of the
+        softmax and holds the bias of a rare class.
+    """
+    n_scores, n, n_classes = features.shape
+    weight = np.ones(n) if sample_weight is None else sample_weight
+    rows = np.arange(n)
+
+    def objective(vector: np.ndarray) -> tuple[float, np.ndarray]:
+        full = np.zeros(n_classes)
+        full[bias] = vector[n_scores:]
+        scores = np.tensordot(vector[:n_scores], features, axes=1) + full
+        log_p = special.log_softmax(scores, axis=1)
+        residual = np.exp(log_p)
+        residual[rows, labels] -= 1
+        residual *= weight[:, None]
+        penalty = bias_penalty * full[bias]
+        gradient = np.concatenate(
+            [np.einsum("jnc,nc->j", features, residual), residual.sum(axis=0)[bias] + penalty]
+        )
+        loss = -(weight * log_p[rows, labels]).sum() + bias_penalty * (full @ full) / 2
+        return loss / n, gradient / n
+
+    start = np.concatenate([np.full(n_scores, 1 / n_scores), np.zeros(int(bias.sum()))])
+    bounds = [(0, None)] * n_scores + [(None, None)] * int(bias.sum())
+    found = optimize.minimize(
+        objective, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 500}
+    )
+    full = np.zeros(n_classes)
+    full[bias] = found.x[n_scores:]
+    return Scaling(found.x[:n_scores], full)

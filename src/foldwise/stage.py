@@ -1,0 +1,330 @@
+"""What a stage reads and writes: freshness by content hash, atomic writes, time and memory.
+
+A stage is skipped when its configuration, its code, the packages it imports and the content
+of every file it read and wrote are unchanged. The record of a finished stage lies in
+`output/<competition>/.stages/<stage>.json` and is enough to decide that without importing the
+stage, so a run in which nothing changed starts no heavy library.
+"""
+
+import ast
+import contextlib
+import fcntl
+import hashlib
+import importlib
+import importlib.metadata
+import json
+import os
+import resource
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from foldwise.config import Competition
+from foldwise.errors import UserError
+from foldwise.terminal import say
+
+PACKAGE = Path(__file__).parent
+_DISTRIBUTION = {"sklearn": "scikit-learn"}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One competition with its folders; every stage gets this and nothing else."""
+
+    competition: Competition
+    input: Path
+    output: Path
+    force: bool = False
+    rows: int = 0
+
+    @property
+    def clean(self) -> Path:
+        """Folder of the canonical tables."""
+        return self.output / "clean"
+
+    @property
+    def features(self) -> Path:
+        """Folder of the term counts and dense features."""
+        return self.output / "features"
+
+    @property
+    def folds(self) -> Path:
+        """The fold of every training row."""
+        return self.output / "folds.parquet"
+
+    @property
+    def ensemble(self) -> Path:
+        """Folder of the blend."""
+        return self.output / "ensemble"
+
+    def model(self, name: str) -> Path:
+        """Folder of one model."""
+        return self.output / "models" / name
+
+    def fold(self, name: str, fold: int) -> Path:
+        """Folder of one model fitted without one fold."""
+        return self.model(name) / f"fold-{fold}"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of the pipeline.
+
+    Attributes
+    ----------
+    name : str
+        Also the module under `foldwise.stages`.
+    sections : tuple of str
+        Parts of the configuration that the stage depends on.
+    reads : callable
+        Run -> files it reads; a missing file is recorded as missing.
+    writes : callable
+        Run -> files or folders it writes, relative to nothing; checked after the work.
+    work : callable
+        Run -> one line that says what was done.
+    """
+
+    name: str
+    sections: tuple[str, ...]
+    reads: Callable[[Run], list[Path]]
+    writes: Callable[[Run], list[Path]]
+    work: Callable[[Run], str]
+
+
+def execute(name: str, run: Run) -> bool:
+    """Run the stage unless it is fresh, print its line, and return whether it ran."""
+    record_path = run.output / ".stages" / f"{name}.json"
+    record = read_json(record_path)
+    if not run.force and record and _is_fresh(name, record, run):
+        say(f"{name:<12} unchanged, skipped · {record['summary']}")
+        return False
+    stage: Stage = importlib.import_module(f"foldwise.stages.{name}").STAGE
+    with Meter() as meter:
+        # Hashed before the work: a file that changes meanwhile makes the stage stale, not fresh.
+        inputs = {_relative(p, run): file_hash(p) for p in stage.reads(run)}
+        record_path.unlink(missing_ok=True)
+        summary = stage.work(run)
+    outputs = {}
+    for path in stage.writes(run):
+        if not path.exists():
+            raise RuntimeError(f"stage {name} did not write {path}")
+        outputs |= {_relative(p, run): file_hash(p) for p in _files(path)}
+    record = {
+        "stage": name,
+        "summary": summary,
+        "sections": list(stage.sections),
+        "config": config_hash(run, stage.sections),
+        "code": code_hash(f"foldwise.stages.{name}"),
+        "inputs": inputs,
+        "outputs": outputs,
+        "seconds": round(meter.seconds, 3),
+        "peak_memory_mb": round(meter.peak_memory_mb, 1),
+    }
+    write_json(record_path, record)
+    say(f"{name:<12} {summary} · {meter.seconds:.1f} s, {meter.peak_memory_mb:,.0f} MB")
+    return True
+
+
+def _is_fresh(name: str, record: dict[str, Any], run: Run) -> bool:
+    try:
+        same = record["config"] == config_hash(run, tuple(record["sections"]))
+        same = same and record["code"] == code_hash(f"foldwise.stages.{name}")
+        files = {**record["inputs"], **record["outputs"]}
+        return same and all(file_hash(_absolute(p, run)) == h for p, h in files.items())
+    except (KeyError, TypeError, OSError):
+        return False
+
+
+def _relative(path: Path, run: Run) -> str:
+    for label, folder in (("input", run.input), ("output", run.output)):
+        if path.is_relative_to(folder):
+            return f"{label}:{path.relative_to(folder)}"
+    return f"file:{path.resolve()}"
+
+
+def _absolute(label: str, run: Run) -> Path:
+    kind, _, rest = label.partition(":")
+    return {"input": run.input, "output": run.output}.get(kind, Path()) / rest
+
+
+def _files(path: Path) -> list[Path]:
+    return sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+
+
+# --- hashes -------------------------------------------------------------------------------
+
+
+def file_hash(path: Path) -> str | None:
+    """Return the content hash of a file, or None where there is none."""
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "blake2b").hexdigest()[:32]
+    except (FileNotFoundError, IsADirectoryError):
+        return None
+
+
+def content_hash(*parts: Any) -> str:
+    """Hash plain data (whatever JSON can hold)."""
+    text = json.dumps(parts, sort_keys=True, ensure_ascii=True, default=str)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def config_hash(run: Run, sections: tuple[str, ...]) -> str:
+    """Hash the parts of the configuration that a stage or a unit depends on."""
+    return content_hash(run.competition.section(*sections), run.rows)
+
+
+@lru_cache
+def code_hash(module: str) -> str:
+    """Hash a module, all of foldwise that it imports, and the versions of other packages."""
+    sources, packages, waiting = {}, set(), [module]
+    while waiting:
+        name = waiting.pop()
+        path = _module_path(name)
+        if path is None or name in sources:
+            continue
+        source = path.read_text(encoding="utf-8")
+        sources[name] = source
+        for imported in _imports(source):
+            if imported.split(".")[0] == "foldwise":
+                waiting.append(imported)
+            else:
+                packages.add(imported.split(".")[0])
+    versions = {}
+    for package in sorted(packages - set(sys.stdlib_module_names)):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            distribution = _DISTRIBUTION.get(package, package)
+            versions[package] = importlib.metadata.version(distribution)
+    return content_hash(sources, versions)
+
+
+def _module_path(name: str) -> Path | None:
+    base = PACKAGE.joinpath(*name.split(".")[1:])
+    for path in (base.with_suffix(".py"), base / "__init__.py"):
+        if path.is_file():
+            return path
+    return None
+
+
+def _imports(source: str) -> Iterator[str]:
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+# --- files --------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """Yield a temporary path in the same folder that becomes `path` only on success.
+
+    Works for a file or a folder; a folder that exists is replaced.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    remove(temporary)
+    try:
+        yield temporary
+        if temporary.is_dir():
+            remove(path)
+        os.replace(temporary, path)
+    finally:
+        remove(temporary)
+
+
+def remove(path: Path) -> None:
+    """Delete a file or a folder, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write plain data as indented JSON, atomically."""
+    write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write text as utf-8, atomically."""
+    with atomic(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def read_json(path: Path) -> Any:
+    """Return the content of a JSON file, or None where it is missing or broken."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def write_parquet(path: Path, table: Any) -> None:
+    """Write a pandas DataFrame as parquet without its index, atomically."""
+    with atomic(path) as temporary:
+        table.to_parquet(temporary, index=False)
+
+
+@contextlib.contextmanager
+def lock(folder: Path) -> Iterator[None]:
+    """Hold `folder` for this process, or say that another run holds it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = open(folder / ".lock", "w")  # noqa: SIM115 - held open for as long as the lock
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be written to: {error.strerror}") from None
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(
+                f"{folder}: another run is writing there; wait for it or choose another --output"
+            ) from None
+        yield
+
+
+# --- cost ---------------------------------------------------------------------------------
+
+
+@dataclass
+class Meter:
+    """Wall-clock seconds and peak resident memory of a block of code.
+
+    Where the kernel lets a process reset its own high-water mark (Linux), the peak is that of
+    the block; elsewhere it is the peak of the whole process so far.
+    """
+
+    seconds: float = 0.0
+    peak_memory_mb: float = 0.0
+    _start: float = field(default=0.0, repr=False)
+
+    def __enter__(self) -> "Meter":
+        """Reset the high-water mark and start the clock."""
+        with contextlib.suppress(OSError):
+            Path("/proc/self/clear_refs").write_text("5")
+        self._start = time.perf_counter()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Read the clock and the mark."""
+        self.seconds = time.perf_counter() - self._start
+        self.peak_memory_mb = _peak_memory_mb()
+
+
+def _peak_memory_mb() -> float:
+    try:
+        status = Path("/proc/self/status").read_text()
+        line = next(x for x in status.splitlines() if x.startswith("VmHWM"))
+        return int(line.split()[1]) / 1024
+    except (OSError, StopIteration):
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak / (1024**2 if sys.platform == "darwin" else 1024)

@@ -1,0 +1,12 @@
+"""The stages, in order. They never import each other: files under `output/` are the coupling."""
+
+ORDER = (
+    "clean",
+    "folds",
+    "features",
+    "baselines",
+    "transformer",
+    "ensemble",
+    "submission",
+    "report",
+)

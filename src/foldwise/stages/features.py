@@ -1,0 +1,75 @@
+"""Count terms and describe texts, once for all folds and models.
+
+Reads  clean/train.parquet, clean/test.parquet
+Writes features/train/, features/test/ (arrays), features/features.json
+
+Nothing is fitted here: vocabularies, IDF and scalings are chosen inside each fold.
+"""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from foldwise import rows
+from foldwise.featurise import featurise
+from foldwise.stage import Run, Stage, atomic, file_hash, remove, write_json
+from foldwise.termcounts import FeatureTable
+
+
+def features(run: Run) -> str:
+    """Build the feature tables of the training and the test rows."""
+    competition = run.competition
+    jobs = competition.jobs or os.cpu_count() or 1
+    train, notes = featurise(_texts(run, "train"), competition, jobs)
+    hashes = {kind: counts.hashes for kind, counts in train.counts.items()}
+    _save(train, run.features / "train")
+    has_test = rows.table_path(run, "test").exists()
+    if has_test:
+        test, _ = featurise(_texts(run, "test"), competition, jobs, hashes)
+        _save(test, run.features / "test")
+    else:
+        remove(run.features / "test")
+    sizes = {kind: len(terms) for kind, terms in hashes.items()}
+    record = {
+        "terms": sizes,
+        "texts": len(train.structure),
+        "rows": len(train),
+        "notes": notes,
+        "content": {
+            str(path.relative_to(run.features)): file_hash(path)
+            for path in sorted(run.features.glob("*/*.np?"))
+        },
+    }
+    write_json(run.features / "features.json", record)
+    terms = " and ".join(f"{n:,} {kind} n-grams" for kind, n in sizes.items()) or "no n-grams"
+    return f"{terms} in {len(train.structure):,} distinct texts" + "".join(f"; {n}" for n in notes)
+
+
+def _texts(run: Run, split: str) -> dict[str, np.ndarray]:
+    names = list(run.competition.data.text)
+    table = pd.read_parquet(rows.table_path(run, split), columns=names)
+    return {name: table[name].to_numpy(dtype=object) for name in names}
+
+
+def _save(table: FeatureTable, folder: Path) -> None:
+    with atomic(folder) as partial:
+        table.save(partial)
+
+
+def _reads(run: Run) -> list[Path]:
+    return [rows.table_path(run, "train"), rows.table_path(run, "test")]
+
+
+def _writes(run: Run) -> list[Path]:
+    return [run.features / "train", run.features / "features.json"]
+
+
+STAGE = Stage(
+    name="features",
+    sections=("data", "pair", "features"),
+    reads=_reads,
+    writes=_writes,
+    work=features,
+)

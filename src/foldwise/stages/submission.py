@@ -1,0 +1,61 @@
+"""Write the submission file and check it against the sample submission.
+
+Reads  ensemble/test.parquet, the competition's sample submission (if it has one)
+Writes submission.csv, exactly the sample's columns, ids and order
+"""
+
+from pathlib import Path
+
+import pandas as pd
+
+from foldwise import data
+from foldwise.crossval import check_probabilities, class_names
+from foldwise.stage import Run, Stage, atomic, remove
+from foldwise.submission import build, check, read
+from foldwise.terminal import warn
+
+
+def submission(run: Run) -> str:
+    """Write `submission.csv`, or say that there are no test rows."""
+    path = run.output / "submission.csv"
+    source = run.ensemble / "test.parquet"
+    if not source.exists():
+        remove(path)
+        return "no test file, so no submission"
+    classes = class_names(run)
+    test = pd.read_parquet(source)
+    check_probabilities(test[classes].to_numpy(), "test predictions")
+    sample_path = _sample(run)
+    sample = read(sample_path) if sample_path else None
+    table, notes = build(test, classes, run.competition, sample)
+    for note in notes:
+        warn(note)
+    with atomic(path) as partial:
+        table.to_csv(partial, index=False, lineterminator="\n")
+        written = read(partial)
+        check(written, sample if sample is not None else written, str(path))
+    against = f"as {sample_path.name}" if sample_path else "no sample submission to follow"
+    return f"submission.csv, {len(table):,} rows, columns {', '.join(table.columns)}; {against}"
+
+
+def _sample(run: Run) -> Path | None:
+    return data.locate(run.competition, run.input)["sample_submission"]
+
+
+def _reads(run: Run) -> list[Path]:
+    paths = data.candidates(run.competition, run.input)["sample_submission"]
+    return [run.ensemble / "test.parquet", *paths]
+
+
+def _writes(run: Run) -> list[Path]:
+    has_test = (run.ensemble / "test.parquet").exists()
+    return [run.output / "submission.csv"] if has_test else []
+
+
+STAGE = Stage(
+    name="submission",
+    sections=("submission", "metric", "data"),
+    reads=_reads,
+    writes=_writes,
+    work=submission,
+)

@@ -1,0 +1,43 @@
+"""Fit the transformers on every fold.
+
+Reads  clean/, folds.parquet
+Writes models/<model>/ for embedding and bert, as far as they are chosen
+"""
+
+from pathlib import Path
+
+from foldwise import crossval, rows
+from foldwise.models import TRANSFORMERS
+from foldwise.stage import Run, Stage, read_json
+
+
+def transformer(run: Run) -> str:
+    """Fit every chosen transformer on every fold."""
+    models = chosen(run)
+    if not models:
+        return "no transformer chosen"
+    # One fold at a time: it fills a GPU, and uses all cores where there is none.
+    crossval.fit_models(run, models, jobs=1)
+    parts = []
+    for model in models:
+        metrics = read_json(run.model(model) / "metrics.json")
+        parts.append(f"{model} {metrics['overall']['log_loss']:.4f} on {metrics['device']}")
+    return f"out-of-fold log loss: {', '.join(parts)}"
+
+
+def chosen(run: Run) -> list[str]:
+    """Return the transformers that the configuration names, in its order."""
+    return [name for name in run.competition.models if name in TRANSFORMERS]
+
+
+def _reads(run: Run) -> list[Path]:
+    return [run.folds, rows.table_path(run, "train"), rows.table_path(run, "test")]
+
+
+STAGE = Stage(
+    name="transformer",
+    sections=(*crossval.SHARED_SECTIONS, "folds", "models", "embedding", "bert"),
+    reads=_reads,
+    writes=lambda run: crossval.outputs(run, chosen(run)),
+    work=transformer,
+)

@@ -1,0 +1,219 @@
+"""The submission file: how it is made from probabilities, and what makes one valid."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from foldwise.config import Competition
+from foldwise.errors import UserError, require
+
+_SUM_TOLERANCE = 1e-3  # files rounded to four decimals are fine; a forgotten softmax is not
+
+
+def build(
+    test: pd.DataFrame,
+    classes: list[str],
+    competition: Competition,
+    sample: pd.DataFrame | None,
+) -> tuple[pd.DataFrame, list[str]]:
+    """Make the submission from test probabilities.
+
+    Parameters
+    ----------
+    test : DataFrame
+        `id` and one column of probabilities a class.
+    classes : list of str
+        Class names in order.
+    competition : Competition
+        The configuration.
+    sample : DataFrame of str, or None
+        The sample submission, whose columns, ids and order are followed exactly.
+
+    Returns
+    -------
+    submission : DataFrame
+    notes : list of str
+        What was assumed.
+    """
+    notes: list[str] = []
+    id_column = competition.data.id
+    if sample is None:
+        kind, columns = _without_sample(competition, classes)
+        ids = test["id"]
+    else:
+        id_column = id_column if id_column in sample else sample.columns[0]
+        columns = [column for column in sample.columns if column != id_column]
+        kind = _kind(competition, classes, columns)
+        ids = sample[id_column]
+        test, note = _in_order(test, ids)
+        notes += note
+    probabilities = test[classes].to_numpy()
+    submission = pd.DataFrame({id_column: ids.to_numpy()})
+    if kind == "probabilities":
+        submission[columns] = test[columns].to_numpy()
+    elif kind == "label":
+        submission[columns[0]] = np.array(classes, dtype=object)[probabilities.argmax(axis=1)]
+    else:
+        submission[columns[0]] = probabilities[:, 1]
+    if sample is not None:
+        submission = submission[list(sample.columns)]
+    return submission, notes
+
+
+def check(submission: pd.DataFrame, sample: pd.DataFrame, name: str) -> None:
+    """Raise a `UserError` that names the row at fault unless `submission` follows `sample`.
+
+    Parameters
+    ----------
+    submission, sample : DataFrame of str
+        As read by `read`.
+    name : str
+        The file, for the message.
+    """
+    _check_columns(list(submission.columns), list(sample.columns), name)
+    id_column, values = sample.columns[0], list(sample.columns[1:])
+    _check_ids(submission[id_column], sample[id_column], name)
+    for column in values:
+        for row, value in enumerate(submission[column]):
+            if value.strip() == "" or value.strip().lower() in {"nan", "null", "none", "inf"}:
+                _fail(name, row, submission, f"{column} is {value!r}: a value is needed")
+    if len(values) < 2 and not _numeric(sample[values]):
+        return
+    numbers = _numbers(submission, values, name)
+    outside = (numbers < 0) | (numbers > 1)
+    if len(values) > 1 and outside.any():
+        row, column = np.argwhere(outside)[0]
+        value = submission[values[column]].iloc[row]
+        _fail(name, row, submission, f"{values[column]} is {value}: outside 0 to 1")
+    sums = numbers.sum(axis=1)
+    if len(values) > 1 and np.abs(sums - 1).max(initial=0) > _SUM_TOLERANCE:
+        row = int(np.argmax(np.abs(sums - 1) > _SUM_TOLERANCE))
+        _fail(name, row, submission, f"probabilities sum to {sums[row]:.6g}, not 1")
+
+
+def read(path: Path) -> pd.DataFrame:
+    """Read a csv as text exactly as written, or say in one line why that fails."""
+    require(path.is_file(), f"{path}: no such file")
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, na_filter=False)
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not a readable csv: {str(error).strip()}") from None
+    require(len(table.columns) >= 2, f"{path}: an id column and at least one more are needed")
+    require(len(table) > 0, f"{path}: no rows below the header")
+    return table.astype(object)
+
+
+def _without_sample(competition: Competition, classes: list[str]) -> tuple[str, list[str]]:
+    kind = competition.submission.kind
+    if kind == "auto":
+        kind = "probabilities" if competition.metric == "log_loss" else "label"
+    target = competition.data.target
+    name = target if isinstance(target, str) else "label"
+    return kind, classes if kind == "probabilities" else [name]
+
+
+def _kind(competition: Competition, classes: list[str], columns: list[str]) -> str:
+    kind = competition.submission.kind
+    matches = set(columns) == set(classes)
+    if kind == "auto":
+        if matches:
+            return "probabilities"
+        require(
+            len(columns) == 1,
+            f"sample submission: its columns {columns} are neither the classes {classes} nor one "
+            "column; set data.classes to the column names, or submission.kind",
+        )
+        positive = competition.metric == "log_loss" and len(classes) == 2
+        return "positive" if positive else "label"
+    if kind == "probabilities":
+        require(
+            matches,
+            f"sample submission: its columns {columns} are not the classes {classes}; "
+            "set data.classes to the column names",
+        )
+    else:
+        require(
+            len(columns) == 1,
+            f"submission.kind = {kind!r} needs one column beside the id, "
+            f"the sample submission has {columns}",
+        )
+        require(
+            kind == "label" or len(classes) == 2,
+            f"submission.kind = 'positive' needs two classes, there are {len(classes)}",
+        )
+    return kind
+
+
+def _in_order(test: pd.DataFrame, ids: pd.Series) -> tuple[pd.DataFrame, list[str]]:
+    if set(ids) == set(test["id"]) and not ids.duplicated().any():
+        return test.set_index("id").loc[list(ids)].reset_index(), []
+    numbered = list(test["id"]) == [str(i) for i in range(len(test))]
+    if numbered and len(ids) == len(test):
+        return test, ["the test file has no ids: rows follow the sample submission's order"]
+    duplicated = ids[ids.duplicated()]
+    require(duplicated.empty, f"sample submission: id {duplicated.iloc[:1].tolist()} occurs twice")
+    missing = [i for i in ids if i not in set(test["id"])]
+    extra = [i for i in test["id"] if i not in set(ids)]
+    raise UserError(
+        f"sample submission and test file have different ids: {len(missing)} only in the sample "
+        f"(first: {missing[:1]}), {len(extra)} only in the test file (first: {extra[:1]})"
+    )
+
+
+def _check_columns(columns: list[str], expected: list[str], name: str) -> None:
+    if columns == expected:
+        return
+    missing = [column for column in expected if column not in columns]
+    extra = [column for column in columns if column not in expected]
+    if missing or extra:
+        parts = [f"missing {missing}"] * bool(missing) + [f"unexpected {extra}"] * bool(extra)
+        raise UserError(f"{name}: columns: {'; '.join(parts)}; the sample has {expected}")
+    raise UserError(f"{name}: columns are in the order {columns}; the sample has {expected}")
+
+
+def _check_ids(ids: pd.Series, expected: pd.Series, name: str) -> None:
+    repeated = ids[ids.duplicated()]
+    if not repeated.empty:
+        row = repeated.index[0]
+        raise UserError(f"{name}: row {row + 1} (line {row + 2}): id {repeated.iloc[0]!r} again")
+    known, given = set(expected), set(ids)
+    extra = [(row, value) for row, value in enumerate(ids) if value not in known]
+    if extra:
+        row, value = extra[0]
+        raise UserError(
+            f"{name}: row {row + 1} (line {row + 2}): id {value!r} is not in the sample "
+            f"({len(extra)} such rows)"
+        )
+    missing = [value for value in expected if value not in given]
+    if missing:
+        raise UserError(
+            f"{name}: {len(missing)} ids of the sample are missing, the first is {missing[0]!r}"
+        )
+    different = ids.to_numpy() != expected.to_numpy()
+    if different.any():
+        row = int(np.argmax(different))
+        raise UserError(
+            f"{name}: row {row + 1} (line {row + 2}): id {ids.iloc[row]!r} where the sample has "
+            f"{expected.iloc[row]!r}: keep the sample's order"
+        )
+
+
+def _numbers(table: pd.DataFrame, columns: list[str], name: str) -> np.ndarray:
+    numbers = np.empty((len(table), len(columns)))
+    for j, column in enumerate(columns):
+        parsed = pd.to_numeric(table[column], errors="coerce").to_numpy(dtype=float)
+        bad = ~np.isfinite(parsed)
+        if bad.any():
+            row = int(np.argmax(bad))
+            _fail(name, row, table, f"{column} is {table[column].iloc[row]!r}: not a number")
+        numbers[:, j] = parsed
+    return numbers
+
+
+def _numeric(table: pd.DataFrame) -> bool:
+    return bool(pd.to_numeric(table.iloc[:, 0], errors="coerce").notna().all())
+
+
+def _fail(name: str, row: int, table: pd.DataFrame, what: str) -> None:
+    raise UserError(f"{name}: row {row + 1} (line {row + 2}, id {table.iloc[row, 0]!r}): {what}")

@@ -1,0 +1,3 @@
+"""Cleaning."""
+
+TURN = "\x1e"

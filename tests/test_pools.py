@@ -1,0 +1,73 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import special
+from sklearn.metrics import log_loss
+
+from foldwise import pools
+
+
+def models(seed, n=600, noise=(0.5, 0.7, 3.0)):
+    generator = np.random.default_rng(seed)
+    logits = generator.normal(size=(n, 3)) * 1.5
+    labels = (generator.random((n, 1)) > special.softmax(logits, axis=1).cumsum(1)).sum(1)
+    noisy = [special.softmax(logits + generator.normal(size=(n, 3)) * s, axis=1) for s in noise]
+    return np.stack(noisy), labels, generator.integers(0, 5, n)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 1000), st.sampled_from(["linear", "log_linear"]))
+def test_blends_are_probabilities(seed, method):
+    probabilities, labels, folds = models(seed, n=120)
+    blend = pools.nested(method, probabilities, labels, folds)
+    assert (blend >= 0).all()
+    np.testing.assert_allclose(blend.sum(axis=1), 1)
+
+
+@pytest.mark.parametrize("method", ["linear", "log_linear"])
+def test_a_blend_beats_its_best_member_even_nested(method):
+    probabilities, labels, folds = models(0, n=3000)
+    best = min(log_loss(labels, p) for p in probabilities)
+    assert log_loss(labels, pools.nested(method, probabilities, labels, folds)) < best
+
+
+def test_linear_weights_are_on_the_simplex_and_find_the_optimum():
+    probabilities, labels, _ = models(1)
+    pool = pools.fit("linear", probabilities, labels)
+    assert pool.weights.min() >= 0
+    assert pool.weights.sum() == pytest.approx(1)
+    best = log_loss(labels, pool.predict(probabilities))
+    for weights in np.random.default_rng(0).dirichlet(np.ones(3), 200):
+        assert best <= log_loss(labels, np.tensordot(weights, probabilities, 1)) + 1e-4
+
+
+@pytest.mark.parametrize("method", ["linear", "log_linear"])
+def test_a_model_that_adds_nothing_gets_weight_zero(method):
+    probabilities, labels, _ = models(2, n=3000)
+    noise = np.random.default_rng(1).dirichlet(np.ones(3) * 0.3, len(labels))
+    pool = pools.fit(method, np.stack([*probabilities[:2], noise]), labels)
+    assert pool.weights[2] == 0
+    assert (pool.weights[:2] > 0).all()
+
+
+def test_nested_weights_never_see_the_fold_they_blend():
+    probabilities, labels, folds = models(3)
+    inside = folds == 2
+    before = pools.nested("log_linear", probabilities, labels, folds)
+    flipped = np.where(inside, (labels + 1) % 3, labels)
+    after = pools.nested("log_linear", probabilities, flipped, folds)
+    np.testing.assert_array_equal(before[inside], after[inside])
+    assert (before[~inside] != after[~inside]).any()
+
+
+def test_ties_go_to_the_method_named_first():
+    losses = {"linear": 0.50005, "log_linear": 0.5}
+    assert pools.better(losses, ["linear", "log_linear"]) == "linear"
+    assert pools.better(losses | {"linear": 0.51}, ["linear", "log_linear"]) == "log_linear"
+
+
+def test_one_model_alone_can_be_pooled():
+    probabilities, labels, folds = models(4)
+    blend = pools.nested("linear", probabilities[:1], labels, folds)
+    np.testing.assert_allclose(blend, probabilities[0])

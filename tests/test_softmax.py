@@ -1,0 +1,103 @@
+import numpy as np
+import pytest
+from scipy import sparse, special
+from sklearn.linear_model import LogisticRegression
+
+from foldwise.softmax import Scaling, SoftmaxWeights, Tying, fit_scaling, fit_softmax
+from foldwise.tfidf import Blocks
+
+CLASSES = ["a", "b", "tie"]
+
+
+@pytest.fixture
+def data():
+    generator = np.random.default_rng(0)
+    odd = sparse.random(300, 12, density=0.4, random_state=1, format="csr", dtype=np.float32)
+    odd.data = odd.data * 2 - 1
+    even = sparse.random(300, 8, density=0.4, random_state=2, format="csr", dtype=np.float32)
+    better = odd @ generator.normal(size=12)
+    tie = even @ generator.normal(size=8)
+    logits = np.stack([better, -better, tie], axis=1)
+    labels = np.array([generator.choice(3, p=special.softmax(row)) for row in logits])
+    return odd, even, labels
+
+
+def test_without_a_pair_it_is_scikit_learns_logistic_regression(data):
+    _, even, labels = data
+    blocks = Blocks(None, even, {"even": 0})
+    tying = Tying.of(CLASSES, ())
+    ours = fit_softmax(blocks, labels, np.ones(300), tying, C=0.7, tolerance=1e-10, max_iter=1000)
+    theirs = LogisticRegression(C=0.7, tol=1e-8, max_iter=1000).fit(even, labels)
+    probabilities = special.softmax(ours.logits(blocks, tying), axis=1)
+    np.testing.assert_allclose(probabilities, theirs.predict_proba(even), atol=2e-4)
+
+
+def test_a_tied_model_is_the_one_fitted_on_rows_in_both_orders(data):
+    odd, even, labels = data
+    blocks = Blocks(odd, even, {"odd": 0, "even": 0})
+    tying = Tying.of(CLASSES, ("a", "b"))
+    ours = fit_softmax(blocks, labels, np.ones(300), tying, C=1e6, tolerance=1e-12, max_iter=5000)
+    swap = np.array([1, 0, 2])
+    doubled = sparse.vstack([sparse.hstack([odd, even]), sparse.hstack([-odd, even])])
+    both = np.concatenate([labels, swap[labels]])
+    theirs = LogisticRegression(C=1e6, tol=1e-9, max_iter=5000).fit(doubled, both)
+    expected = theirs.predict_proba(sparse.hstack([odd, even]).tocsr())
+    probabilities = special.softmax(ours.logits(blocks, tying), axis=1)
+    np.testing.assert_allclose(probabilities, expected, atol=5e-3)
+
+
+def test_swapping_the_pair_swaps_the_scores_exactly(data):
+    odd, even, labels = data
+    blocks = Blocks(odd, even, {"odd": 0, "even": 0})
+    tying = Tying.of(CLASSES, ("a", "b"))
+    weights = fit_softmax(blocks, labels, np.ones(300), tying, C=1.0)
+    forward, backward = (weights.logits(b, tying) for b in (blocks, blocks.swapped()))
+    np.testing.assert_array_equal(forward[:, [1, 0, 2]], backward)
+
+
+def test_a_warm_start_reaches_the_same_optimum(data):
+    _, even, labels = data
+    blocks, tying = Blocks(None, even, {"even": 0}), Tying.of(CLASSES, ())
+    args = (blocks, labels, np.ones(300), tying)
+    small = fit_softmax(*args, C=0.01)
+    warm = fit_softmax(*args, C=1.0, start=small, tolerance=1e-10, max_iter=1000)
+    cold = fit_softmax(*args, C=1.0, tolerance=1e-10, max_iter=1000)
+    np.testing.assert_allclose(warm.even, cold.even, atol=2e-3)
+
+
+def test_row_weights_count_like_repeated_rows(data):
+    _, even, labels = data
+    tying = Tying.of(CLASSES, ())
+    weight = np.where(labels == 2, 2.0, 1.0)
+    rows = np.repeat(np.arange(300), weight.astype(int))
+    options = {"C": 1.0, "tolerance": 1e-10, "max_iter": 1000}
+    weighted = fit_softmax(Blocks(None, even, {}), labels, weight, tying, **options)
+    repeated = fit_softmax(
+        Blocks(None, even[rows], {}), labels[rows], np.ones(len(rows)), tying, **options
+    )
+    np.testing.assert_allclose(weighted.even, repeated.even, atol=2e-3)
+
+
+def test_scaling_recovers_a_known_temperature_and_bias():
+    generator = np.random.default_rng(3)
+    logits = generator.normal(size=(20000, 3)) * 2
+    true = special.softmax(0.5 * logits + [0.4, -0.4, 0.0], axis=1)
+    labels = (generator.random((20000, 1)) > true.cumsum(axis=1)).sum(axis=1)
+    found = fit_scaling(logits[None], labels, np.ones(3, bool))
+    assert found.weights[0] == pytest.approx(0.5, abs=0.03)
+    np.testing.assert_allclose(found.bias - found.bias.mean(), [0.4, -0.4, 0.0], atol=0.06)
+
+
+def test_scaling_gives_a_useless_score_no_weight():
+    generator = np.random.default_rng(4)
+    labels = generator.integers(0, 2, 5000)
+    good = np.eye(2)[labels] * 2 + generator.normal(size=(5000, 2))
+    found = fit_scaling(np.stack([good, -good]), labels, np.ones(2, bool))
+    assert found.weights[1] == 0
+    assert isinstance(found, Scaling)
+
+
+def test_zero_weights_say_nothing(data):
+    odd, even, _ = data
+    blocks, tying = Blocks(odd, even, {}), Tying.of(CLASSES, ("a", "b"))
+    assert not SoftmaxWeights.zeros(blocks, tying).logits(blocks, tying).any()
