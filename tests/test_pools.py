@@ -39,14 +39,22 @@ def test_linear_weights_are_on_the_simplex_and_find_the_optimum():
     assert pool.weights.sum() == pytest.approx(1)
     best = log_loss(labels, pool.predict(probabilities))
     for weights in np.random.default_rng(0).dirichlet(np.ones(3), 200):
-        assert best <= log_loss(labels, np.tensordot(weights, probabilities, 1)) + 1e-4
+        # A member may be dropped where that costs less than chance would: 1.92 / n.
+        assert best <= log_loss(labels, np.tensordot(weights, probabilities, 1)) + 2 / 600
 
 
 @pytest.mark.parametrize("method", ["linear", "log_linear"])
 def test_a_model_that_adds_nothing_gets_weight_zero(method):
     probabilities, labels, _ = models(2, n=3000)
+    pool = pools.fit(method, np.stack([*probabilities[:2], probabilities[0]]), labels)
+    assert (pool.weights == 0).sum() == 1
+    assert pool.weights[1] > 0
+
+
+def test_noise_gets_weight_zero_in_a_log_linear_pool():
+    probabilities, labels, _ = models(2, n=3000)
     noise = np.random.default_rng(1).dirichlet(np.ones(3) * 0.3, len(labels))
-    pool = pools.fit(method, np.stack([*probabilities[:2], noise]), labels)
+    pool = pools.fit("log_linear", np.stack([*probabilities[:2], noise]), labels)
     assert pool.weights[2] == 0
     assert (pool.weights[:2] > 0).all()
 

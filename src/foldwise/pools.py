@@ -51,8 +51,8 @@ class Pool:
 def fit(method: str, probabilities: np.ndarray, labels: np.ndarray, bias: bool = True) -> Pool:
     """Fit the weights of a pool by maximum likelihood, and drop the models that add nothing.
 
-    Starting with all models, the one with the smallest weight is left out for as long as that
-    costs next to nothing: what it would have added is not worth running it at inference.
+    Starting with all models, the one that is missed least is left out for as long as that costs
+    next to nothing: what it would have added is not worth running it at inference.
 
     Parameters
     ----------
@@ -69,11 +69,13 @@ def fit(method: str, probabilities: np.ndarray, labels: np.ndarray, bias: bool =
     pool, loss = _fit(method, probabilities, labels, bias)
     worthless = _NEGLIGIBLE + _CHANCE / len(labels)
     while len(members) > 1:
-        fewer = np.delete(members, np.argmin(pool.weights))
-        smaller, smaller_loss = _fit(method, probabilities[fewer], labels, bias)
-        if smaller_loss > loss + worthless:
+        smaller = [np.delete(members, i) for i in range(len(members))]
+        refits = [_fit(method, probabilities[kept], labels, bias) for kept in smaller]
+        least = int(np.argmin([refit_loss for _, refit_loss in refits]))
+        if refits[least][1] > loss + worthless:
             break
-        members, pool, loss = fewer, smaller, smaller_loss
+        members = smaller[least]
+        pool, loss = refits[least]
     weights = np.zeros(len(probabilities))
     weights[members] = pool.weights
     return Pool(method, weights, pool.bias)

@@ -273,8 +273,7 @@ def _merge(parts: list[tuple[sparse.csr_matrix, np.ndarray]]) -> TermCounts:
     rank[order] = np.arange(len(order))
     places = np.split(rank[codes], np.cumsum([len(terms) for _, terms in parts])[:-1])
     blocks = [
-        _remap(matrix, place, len(hashes))
-        for (matrix, _), place in zip(parts, places, strict=True)
+        _remap(matrix, place, len(hashes)) for (matrix, _), place in zip(parts, places, strict=True)
     ]
     return TermCounts(sparse.vstack(blocks, format="csr"), hashes[order])
 

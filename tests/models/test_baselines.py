@@ -1,0 +1,128 @@
+import numpy as np
+import pytest
+
+from foldwise.balance import class_weights
+from foldwise.config import load
+from foldwise.featurise import featurise
+from foldwise.models import Task, model_class
+from foldwise.rows import Rows
+
+NAMES = ["prior", "logreg", "svm", "lightgbm"]
+GOOD = "clear correct complete helpful answer steps example".split()
+BAD = "sorry unable vague wrong guess nothing unsure".split()
+FILL = "the a of to and in that is was for on with as by at from".split()
+
+
+def sentence(generator, words):
+    return " ".join(generator.choice(words + FILL, 12)) + "."
+
+
+def pair_rows(n=160, seed=0):
+    generator = np.random.default_rng(seed)
+    quality = generator.normal(size=(n, 2))
+    answers = [[sentence(generator, GOOD if q > 0 else BAD) for q in row] for row in quality]
+    a, b = np.array(answers, dtype=object).T
+    margin = np.sign(quality[:, 0]).astype(int) - np.sign(quality[:, 1]).astype(int)
+    labels = np.select([margin > 0, margin < 0], [0, 1], 2)
+    texts = {"prompt": np.array([f"question {i}" for i in range(n)], object)}
+    texts |= {"response_a": a, "response_b": b}
+    return rows(load("arena"), texts, labels)
+
+
+def single_rows(n=160, seed=0, classes=3):
+    generator = np.random.default_rng(seed)
+    labels = np.arange(n) % classes
+    words = [[f"{word}{c}" for word in GOOD] for c in range(classes)]
+    texts = {"text": np.array([sentence(generator, words[c]) for c in labels], object)}
+    return rows(load("spooky", ["features.char_ngrams=[]"]), texts, labels)
+
+
+def rows(competition, texts, labels):
+    ids = np.array([str(i) for i in range(len(labels))], object)
+    return competition, Rows(ids, texts, ids, labels, featurise(texts, competition)[0])
+
+
+def fit(name, competition, train, tmp_path, classes=None):
+    classes = classes or list(competition.data.target)
+    weights = class_weights(train.labels, classes, competition.weights)
+    task = Task(competition, classes, weights, seed=1, fold=0, scratch=tmp_path)
+    return model_class(name).fit(train, task)
+
+
+@pytest.mark.parametrize("name", NAMES[1:])
+@pytest.mark.parametrize("kind", ["pair", "single", "binary"])
+def test_a_baseline_learns_what_can_be_learnt(name, kind, tmp_path):
+    if kind == "pair":
+        competition, data = pair_rows()
+        classes = list(competition.data.target)
+    else:
+        classes = ["x", "y", "z"][: 2 if kind == "binary" else 3]
+        competition, data = single_rows(n=400, classes=len(classes))
+    cut = len(data) - 40
+    train, held_out = data.take(np.arange(cut)), data.take(np.arange(cut, len(data)))
+    model = fit(name, competition, train, tmp_path, classes)
+    probabilities = model.predict(held_out.without_labels())
+    assert probabilities.shape == (40, len(classes))
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1)
+    assert (probabilities.argmax(axis=1) == held_out.labels).mean() > 0.8
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_swapping_the_answers_swaps_the_prediction(name, tmp_path):
+    competition, data = pair_rows()
+    model = fit(name, competition, data, tmp_path)
+    _, new = pair_rows(n=30, seed=5)
+    texts = new.texts | {
+        "response_a": new.texts["response_b"],
+        "response_b": new.texts["response_a"],
+    }
+    _, swapped = rows(competition, texts, new.labels)
+    forward, backward = model.predict(new), model.predict(swapped)
+    if name == "prior":
+        np.testing.assert_array_equal(forward, backward)
+    else:
+        np.testing.assert_allclose(forward[:, [1, 0, 2]], backward, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_saved_model_predicts_the_same(name, tmp_path):
+    competition, data = pair_rows()
+    model = fit(name, competition, data, tmp_path)
+    model.save(tmp_path)
+    again = model_class(name).load(tmp_path)
+    np.testing.assert_allclose(again.predict(data), model.predict(data), atol=1e-12)
+    assert not list(tmp_path.rglob("*.pkl")) + list(tmp_path.rglob("*.joblib"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_same_seed_gives_the_same_bits(name, tmp_path):
+    competition, data = pair_rows()
+    first, again = (fit(name, competition, data, tmp_path).predict(data) for _ in range(2))
+    np.testing.assert_array_equal(first, again)
+
+
+@pytest.mark.parametrize("name", ["logreg", "svm", "lightgbm"])
+def test_a_label_tied_to_a_word_of_the_left_out_rows_is_never_learnt(name, tmp_path):
+    competition, data = single_rows(classes=2)
+    marked = data.texts["text"].copy()
+    marked[120:] = [text + " planted planted" for text in marked[120:]]
+    competition, planted = rows(competition, {"text": marked}, data.labels)
+    train = planted.take(np.arange(120))
+    model = fit(name, competition, train, tmp_path, ["x", "y"])
+    probe = np.array(["planted", "unseen"], object)
+    _, new = rows(competition, {"text": probe}, np.zeros(2, int))
+    one, other = model.predict(new)
+    np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+def test_the_prior_is_the_class_frequencies(tmp_path):
+    competition, data = pair_rows()
+    shares = np.bincount(data.labels) / len(data)
+    np.testing.assert_allclose(fit("prior", competition, data, tmp_path).shares, shares, atol=0.02)
+
+
+def test_c_is_chosen_from_the_grid_and_recorded(tmp_path):
+    competition, data = pair_rows()
+    info = fit("logreg", competition, data, tmp_path).info
+    assert info["C"] in competition.logreg.C
+    assert info["C_path"][str(info["C"])] == min(info["C_path"].values())
