@@ -8,7 +8,13 @@ from foldwise.config import load
 from foldwise.termcounts import FeatureTable, count_terms, distinct, frequent
 
 TEXTS = np.array(
-    ["the cat sat on the mat", "The dog, the cat!", "", "don't stop; don't", "été à Zürich 东京 🙂"],
+    [
+        "the cat sat on the mat",
+        "The dog, the cat!",
+        "",
+        "don't stop; don't",
+        "été à Zürich 东京 🙂",
+    ],
     dtype=object,
 )
 

@@ -168,6 +168,7 @@ class Bert(Section):
     learning_rate: Positive
     head_learning_rate: Positive
     weight_decay: Annotated[float, Field(ge=0)]
+    attention_dropout: Annotated[float, Field(ge=0, lt=1)]
     warmup: Share
     schedule: Literal["linear", "cosine"]
     batch_size: Annotated[int, Field(ge=1)]
@@ -267,6 +268,11 @@ class Competition(Section):
         if len(set(self.models)) != len(self.models):
             raise ValueError("models names a model twice")
         return self
+
+    @classmethod
+    def restore(cls, values: dict[str, Any]) -> "Competition":
+        """Return the configuration that `model_dump(mode="json")` wrote."""
+        return cls.model_validate(_tuples(values))
 
     def section(self, *names: str) -> dict[str, Any]:
         """Return the named sections or top-level keys as plain data, for hashing and storing."""

@@ -235,6 +235,6 @@ def _unit_record(
         "model": model,
         "classes": classes,
         "prior_correction": factors.tolist(),
-        "config": run.competition.section(*SHARED_SECTIONS, "features"),
+        "config": run.competition.model_dump(mode="json"),
         "key": key,
     }

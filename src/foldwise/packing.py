@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from foldwise.errors import require
+from foldwise.text import TURN
 
-TURN = "\x1e"  # joins the turns of a conversation, see foldwise.text
 _CHARS_PER_TOKEN = 16  # far above any real text: longer middles cannot be reached by a budget
 _CHUNK = 4096
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import optimize
 
-from foldwise.softmax import fit_scaling
+from foldwise.linearfit import fit_scaling
 
 _FLOOR = 1e-12
 # A model gets weight zero unless leaving it out costs more log loss than 1e-4, and more than a

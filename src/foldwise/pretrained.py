@@ -30,6 +30,7 @@ PACKAGE_VERSION = "0.1.0"
 PACKAGE_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 _WEIGHT_FILES = ("*.safetensors", "*.bin", "*.safetensors.index.json")
 _HEAD_STD = 0.02
+_ATTENTION_DROPOUT = ("attention_probs_dropout_prob", "attention_dropout")  # by architecture
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ def load(
     kind: Literal["classifier", "encoder"],
     classes: Sequence[str] = (),
     allow_random_weights: bool = False,
+    attention_dropout: float | None = None,
 ) -> Loaded:
     """Load a network and its tokenizer, or refuse with the weights that are missing.
 
@@ -68,6 +70,8 @@ def load(
         Class names of the head, in order; with none, the checkpoint's own head is taken.
     allow_random_weights : bool
         Accept an encoder that is not pretrained, and a folder that has no weights at all.
+    attention_dropout : float, optional
+        Replaces the checkpoint's own dropout of attention weights.
 
     Raises
     ------
@@ -80,6 +84,9 @@ def load(
         options = {"local_files_only": offline}
         tokenizer = AutoTokenizer.from_pretrained(source, **options)
         config = AutoConfig.from_pretrained(source, **options)
+        for key in _ATTENTION_DROPOUT if attention_dropout is not None else ():
+            if hasattr(config, key):
+                setattr(config, key, attention_dropout)
         old_labels = list((config.id2label or {}).values())
         if classes:
             config.num_labels = len(classes)

@@ -156,12 +156,15 @@ def make_optimiser(network: Any, config: BertConfig) -> torch.optim.AdamW:
             key = (id(parameter) in body, parameter.ndim > 1)
             groups.setdefault(key, []).append(parameter)
     return torch.optim.AdamW(
-        {
-            "params": parameters,
-            "lr": config.learning_rate if in_body else config.head_learning_rate,
-            "weight_decay": config.weight_decay if decays else 0.0,
-        }
-        for (in_body, decays), parameters in groups.items()
+        [
+            {
+                "params": parameters,
+                "lr": config.learning_rate if in_body else config.head_learning_rate,
+                "weight_decay": config.weight_decay if decays else 0.0,
+            }
+            for (in_body, decays), parameters in groups.items()
+        ],
+        fused=True,
     )
 
 

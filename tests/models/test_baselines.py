@@ -109,7 +109,7 @@ def test_a_label_tied_to_a_word_of_the_left_out_rows_is_never_learnt(name, tmp_p
     competition, planted = rows(competition, {"text": marked}, data.labels)
     train = planted.take(np.arange(120))
     model = fit(name, competition, train, tmp_path, ["x", "y"])
-    probe = np.array(["planted", "unseen"], object)
+    probe = np.array(["planted", "foreign"], object)
     _, new = rows(competition, {"text": probe}, np.zeros(2, int))
     one, other = model.predict(new)
     np.testing.assert_allclose(one, other, atol=1e-6)

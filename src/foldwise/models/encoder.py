@@ -147,6 +147,7 @@ class Bert:
                 seed=task.seed,
                 fold=task.fold,
             )
+            device.prepare(fitted.network.base_model)
             if config.gradient_checkpointing:
                 fitted.network.base_model.gradient_checkpointing_enable()
             with device.holding(fitted.network):
@@ -221,7 +222,13 @@ class Bert:
         config, pair = task.competition.bert, task.competition.pair
         siamese = pair.enabled and config.pair_mode == "siamese"
         kind = "encoder" if siamese else "classifier"
-        loaded = pretrained.load(config.model, kind, task.classes, config.allow_random_weights)
+        loaded = pretrained.load(
+            config.model,
+            kind,
+            task.classes,
+            allow_random_weights=config.allow_random_weights,
+            attention_dropout=config.attention_dropout,
+        )
         notes, max_length = list(loaded.notes), config.max_length
         limit = pretrained.longest_input(loaded.model, loaded.tokenizer)
         if limit is not None and max_length > limit:

@@ -3,24 +3,24 @@
 Both know a pair: swapping A and B swaps their prediction exactly.
 """
 
-import warnings
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 from scipy import special
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import log_loss
-from sklearn.svm import LinearSVC
 
+from foldwise.linearfit import LinearWeights, Scaling, Tying, fit_linear, fit_scaling
 from foldwise.models import Task
 from foldwise.rows import Rows
-from foldwise.softmax import Scaling, SoftmaxWeights, Tying, fit_scaling, fit_softmax
 from foldwise.splits import inner_split
 from foldwise.stage import read_json, write_json
 from foldwise.tfidf import Blocks, Design
 
 _INNER_FOLDS = 5
+_PATH_TOLERANCE = 1e-5  # enough to rank the values of C
+_PAST_THE_VALLEY = 1.01
+_PATIENCE = 3
 
 
 class LogisticRegression:
@@ -30,7 +30,7 @@ class LogisticRegression:
     uses_validation = False
 
     def __init__(
-        self, design: Design, weights: SoftmaxWeights, tying: Tying, info: dict[str, Any]
+        self, design: Design, weights: LinearWeights, tying: Tying, info: dict[str, Any]
     ) -> None:
         self.design, self.weights, self.tying, self.info = design, weights, tying, info
 
@@ -50,19 +50,20 @@ class LogisticRegression:
             inside = inner.transform(train.features.take(fit))
             outside = inner.transform(train.features.take(held_out))
             for C in grid:
-                args = (inside, train.labels[fit], sample_weight[fit], tying, C, start)
-                start = fit_softmax(*args, max_iter=config.max_iter, tolerance=1e-5)
-                probabilities = special.softmax(start.logits(outside, tying), axis=1)
+                start = fit_linear(
+                    inside, train.labels[fit], sample_weight[fit], tying, C,
+                    start=start, max_iter=config.max_iter, tolerance=_PATH_TOLERANCE,
+                )  # fmt: skip
+                probabilities = special.softmax(tying.logits(*start.scores(outside)), axis=1)
                 losses[C] = _weighted_loss(
                     train.labels[held_out], probabilities, sample_weight[held_out]
                 )
-                # The loss is nearly convex in log C: past the valley there is nothing to find.
-                if len(losses) > 2 and losses[C] > 1.02 * min(losses.values()):
+                if _past_the_valley(losses):
                     break
         C = min(losses, key=losses.get) if losses else grid[0]
         design = Design.fit(train.features, task.competition)
         blocks = design.transform(train.features)
-        weights = fit_softmax(
+        weights = fit_linear(
             blocks, train.labels, sample_weight, tying, C, max_iter=config.max_iter
         )
         info = {"device": "cpu", "C": C, "C_path": {str(k): v for k, v in losses.items()}}
@@ -71,8 +72,8 @@ class LogisticRegression:
 
     def predict(self, rows: Rows) -> np.ndarray:
         """Return class probabilities, shape (n, C)."""
-        blocks = self.design.transform(rows.features)
-        return special.softmax(self.weights.logits(blocks, self.tying), axis=1)
+        scores = self.weights.scores(self.design.transform(rows.features))
+        return special.softmax(self.tying.logits(*scores), axis=1)
 
     def save(self, folder: Path) -> None:
         """Write design and weights."""
@@ -88,7 +89,7 @@ class LogisticRegression:
     def load(cls, folder: Path) -> Self:
         """Read what `save` wrote."""
         with np.load(folder / "weights.npz") as a:
-            weights = SoftmaxWeights(a["odd"], a["even"], a["bias"])
+            weights = LinearWeights(a["odd"], a["even"], a["bias"])
             tying = Tying(a["signs"], a["free"])
         return cls(Design.load(folder), weights, tying, read_json(folder / "model.json"))
 
@@ -107,7 +108,7 @@ class LinearSvm:
     def __init__(
         self,
         design: Design,
-        weights: SoftmaxWeights,
+        weights: LinearWeights,
         tying: Tying,
         scaling: Scaling,
         info: dict[str, Any],
@@ -120,47 +121,46 @@ class LinearSvm:
         """Choose C, calibrate on the decision values of inner folds, fit all training rows."""
         config = task.competition.svm
         tying = Tying.of(task.classes, task.competition.pair.swap)
-        labels = train.labels
-        sample_weight = task.class_weights[labels]
-        splits = inner_split(labels, train.groups, config.calibration_folds, task.seed)
-        values = {C: np.zeros((3, len(train), len(task.classes))) for C in config.C}
+        labels, weight = train.labels, task.class_weights[train.labels]
+        evidence = np.zeros((3, len(train), len(task.classes)))
         losses: dict[float, float] = {}
-        chosen = list(config.C)
-        notes: set[str] = set()
-        for number, (fit, held_out) in enumerate(splits):
+        grid = sorted(config.C)
+        options = {"loss": "squared_hinge", "max_iter": config.max_iter}
+        for fit, held_out in inner_split(labels, train.groups, config.calibration_folds, task.seed):
+            # Terms, IDF and scales come from the inner rows too, as they will for unseen rows.
             inner = Design.fit(train.features.take(fit), task.competition)
             inside = inner.transform(train.features.take(fit))
             outside = inner.transform(train.features.take(held_out))
-            for C in chosen:
-                weights = _fit_svm(
-                    inside, labels[fit], sample_weight[fit], tying, C, config.max_iter, task.seed,
-                    notes,
+            start = None
+            best = np.inf
+            for C in grid:
+                start = fit_linear(
+                    inside, labels[fit], weight[fit], tying, C,
+                    start=start, tolerance=_PATH_TOLERANCE, **options,
                 )  # fmt: skip
-                values[C][:, held_out] = _scores(weights, outside, tying)
-            if number == 0:
-                # C is settled on the first inner fold; the others only serve the calibration.
-                for C in chosen:
-                    of_fold = values[C][:, held_out]
-                    args = (of_fold, labels[held_out], tying.free, sample_weight[held_out])
-                    losses[C] = _weighted_loss(
-                        labels[held_out], fit_scaling(*args).predict(of_fold), args[3]
-                    )
-                chosen = [min(losses, key=losses.get)]
-        C = chosen[0]
-        scaling = fit_scaling(values[C], labels, tying.free, sample_weight)
+                found = _evidence(start, outside, tying)
+                args = (found, labels[held_out], tying.free, weight[held_out])
+                scaled = fit_scaling(*args).predict(found)
+                losses[C] = _weighted_loss(labels[held_out], scaled, weight[held_out])
+                if losses[C] < best:
+                    best, evidence[:, held_out] = losses[C], found
+                if _past_the_valley(losses):
+                    break
+            # C is settled on the first inner fold; the others only serve the calibration.
+            grid = [min(losses, key=losses.get)]
+        scaling = fit_scaling(evidence, labels, tying.free, weight)
         design = Design.fit(train.features, task.competition)
         blocks = design.transform(train.features)
-        weights = _fit_svm(
-            blocks, labels, sample_weight, tying, C, config.max_iter, task.seed, notes
-        )
-        info = {"device": "cpu", "C": C, "C_path": {str(k): v for k, v in losses.items()}}
-        info |= {"calibration": scaling.weights.tolist(), "notes": sorted(notes)}
+        weights = fit_linear(blocks, labels, weight, tying, grid[0], **options)
+        path = {str(C): loss for C, loss in losses.items()}
+        info = {"device": "cpu", "C": grid[0], "C_path": path}
+        info["calibration"] = scaling.weights.tolist()
         return cls(design, weights, tying, scaling, info)
 
     def predict(self, rows: Rows) -> np.ndarray:
         """Return calibrated class probabilities, shape (n, C)."""
         blocks = self.design.transform(rows.features)
-        return self.scaling.predict(_scores(self.weights, blocks, self.tying))
+        return self.scaling.predict(_evidence(self.weights, blocks, self.tying))
 
     def save(self, folder: Path) -> None:
         """Write design, weights and calibration."""
@@ -177,77 +177,32 @@ class LinearSvm:
     def load(cls, folder: Path) -> Self:
         """Read what `save` wrote."""
         with np.load(folder / "weights.npz") as a:
-            weights = SoftmaxWeights(a["odd"], a["even"], a["bias"])
+            weights = LinearWeights(a["odd"], a["even"], a["bias"])
             tying = Tying(a["signs"], a["free"])
             scaling = Scaling(a["scale"], a["scale_bias"])
         design = Design.load(folder)
         return cls(design, weights, tying, scaling, read_json(folder / "model.json"))
 
 
-def _fit_svm(
-    blocks: Blocks,
-    labels: np.ndarray,
-    sample_weight: np.ndarray,
-    tying: Tying,
-    C: float,
-    max_iter: int,
-    seed: int,
-    notes: set[str],
-) -> SoftmaxWeights:
-    """Fit the linear machines and return their weights in the shape of a softmax model."""
-    empty = SoftmaxWeights.zeros(blocks, tying)
-    even, bias, odd = empty.even.copy(), empty.bias.copy(), empty.odd.copy()
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", ConvergenceWarning)
-        machine = {"C": C, "max_iter": max_iter, "random_state": seed, "dual": True}
-        if blocks.odd is not None:
-            signs = tying.signs[labels]
-            rows = np.flatnonzero(signs)
-            fitted = _converge(
-                LinearSVC(fit_intercept=False, **machine),
-                blocks.odd[rows], signs[rows] > 0, sample_weight[rows], notes,
-            )  # fmt: skip
-            odd = fitted.coef_[0].astype(np.float32)
-            for j, label in enumerate(np.flatnonzero(tying.free)):
-                fitted = _converge(
-                    LinearSVC(**machine), blocks.even, labels == label, sample_weight, notes
-                )
-                even[:, j], bias[j] = fitted.coef_[0], fitted.intercept_[0]
-        else:
-            fitted = _converge(LinearSVC(**machine), blocks.even, labels, sample_weight, notes)
-            # A class that no row of a small inner fold has keeps a score of -1: "not this one".
-            bias[:] = -1.0
-            both = (-1, 1) if len(fitted.classes_) == 2 else (1,) * len(fitted.classes_)
-            for j, label in enumerate(fitted.classes_):
-                row = 0 if len(fitted.classes_) == 2 else j
-                even[:, label] = both[j] * fitted.coef_[row]
-                bias[label] = both[j] * fitted.intercept_[row]
-    return SoftmaxWeights(odd, even, bias)
-
-
-def _converge(
-    machine: LinearSVC, x: Any, y: np.ndarray, sample_weight: np.ndarray, notes: set[str]
-) -> LinearSVC:
-    try:
-        return machine.fit(x, y, sample_weight=sample_weight)
-    except ConvergenceWarning:
-        notes.add(f"svm: C = {machine.C:g} did not converge in {machine.max_iter} iterations")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            return machine.fit(x, y, sample_weight=sample_weight)
-
-
-def _scores(weights: SoftmaxWeights, blocks: Blocks, tying: Tying) -> np.ndarray:
+def _evidence(weights: LinearWeights, blocks: Blocks, tying: Tying) -> np.ndarray:
     """Return the score arrays that the calibration weighs, shape (3, n, C)."""
-    n = blocks.even.shape[0]
-    scores = np.zeros((3, n, len(tying.signs)))
-    scores[0][:, tying.free] = blocks.even @ weights.even + weights.bias
-    if blocks.odd is not None:
-        better = blocks.odd @ weights.odd
-        scores[1] = better[:, None] * tying.signs
-        # A clear winner speaks against a tie, whichever of the two it is.
-        scores[2] = np.abs(better)[:, None] * (~tying.free)
-    return scores
+    odd, even = weights.scores(blocks)
+    nothing = np.zeros_like(even)
+    return np.stack(
+        [
+            tying.logits(np.zeros_like(odd), even),
+            tying.logits(odd, nothing),
+            # A clear winner speaks against a tie, whichever of the two it is.
+            np.abs(odd)[:, None] * (~tying.free),
+        ]
+    )
+
+
+def _past_the_valley(losses: dict[float, float]) -> bool:
+    """Say whether the last values of C were all clearly worse than the best one."""
+    limit = _PAST_THE_VALLEY * min(losses.values())
+    last = list(losses.values())[-_PATIENCE:]
+    return len(last) == _PATIENCE and all(loss > limit for loss in last)
 
 
 def _weighted_loss(

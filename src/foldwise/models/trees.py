@@ -12,9 +12,9 @@ import lightgbm
 import numpy as np
 from scipy import sparse
 
+from foldwise.linearfit import Tying
 from foldwise.models import Task
 from foldwise.rows import Rows
-from foldwise.softmax import Tying
 from foldwise.splits import inner_split
 from foldwise.stage import read_json, write_json
 from foldwise.tfidf import Blocks, Design

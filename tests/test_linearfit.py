@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from scipy import sparse, special
 from sklearn.linear_model import LogisticRegression
+from sklearn.svm import LinearSVC
 
-from foldwise.softmax import Scaling, SoftmaxWeights, Tying, fit_scaling, fit_softmax
+from foldwise.linearfit import LinearWeights, Scaling, Tying, fit_linear, fit_scaling
 from foldwise.tfidf import Blocks
 
 CLASSES = ["a", "b", "tie"]
@@ -26,23 +27,48 @@ def test_without_a_pair_it_is_scikit_learns_logistic_regression(data):
     _, even, labels = data
     blocks = Blocks(None, even, {"even": 0})
     tying = Tying.of(CLASSES, ())
-    ours = fit_softmax(blocks, labels, np.ones(300), tying, C=0.7, tolerance=1e-10, max_iter=1000)
+    ours = fit_linear(blocks, labels, np.ones(300), tying, C=0.7, tolerance=1e-10, max_iter=1000)
     theirs = LogisticRegression(C=0.7, tol=1e-8, max_iter=1000).fit(even, labels)
-    probabilities = special.softmax(ours.logits(blocks, tying), axis=1)
+    probabilities = special.softmax(tying.logits(*ours.scores(blocks)), axis=1)
     np.testing.assert_allclose(probabilities, theirs.predict_proba(even), atol=2e-4)
+
+
+def test_the_squared_hinge_is_scikit_learns_linear_svm(data):
+    _, even, labels = data
+    blocks, tying = Blocks(None, even, {}), Tying.of(CLASSES, ())
+    ours = fit_linear(
+        blocks, labels, np.ones(300), tying, 0.5, "squared_hinge", tolerance=1e-11, max_iter=2000
+    )
+    # A large intercept scaling leaves the bias as good as free, as ours is.
+    theirs = LinearSVC(C=0.5, intercept_scaling=10, max_iter=100000, tol=1e-8, dual=True)
+    theirs.fit(even, labels)
+    np.testing.assert_allclose(ours.scores(blocks)[1], theirs.decision_function(even), atol=2e-2)
+
+
+def test_the_machine_for_a_pair_looks_at_rows_without_ties_alone(data):
+    odd, even, labels = data
+    tying = Tying.of(CLASSES, ("a", "b"))
+    blocks = Blocks(odd, even, {})
+    ours = fit_linear(
+        blocks, labels, np.ones(300), tying, 0.5, "squared_hinge", tolerance=1e-11, max_iter=2000
+    )
+    decided = labels != 2
+    theirs = LinearSVC(C=0.5, fit_intercept=False, max_iter=100000, tol=1e-8, dual=True)
+    theirs.fit(odd[decided], labels[decided] == 0)
+    np.testing.assert_allclose(ours.odd, theirs.coef_[0], atol=2e-3)
 
 
 def test_a_tied_model_is_the_one_fitted_on_rows_in_both_orders(data):
     odd, even, labels = data
     blocks = Blocks(odd, even, {"odd": 0, "even": 0})
     tying = Tying.of(CLASSES, ("a", "b"))
-    ours = fit_softmax(blocks, labels, np.ones(300), tying, C=1e6, tolerance=1e-12, max_iter=5000)
+    ours = fit_linear(blocks, labels, np.ones(300), tying, C=1e6, tolerance=1e-12, max_iter=5000)
     swap = np.array([1, 0, 2])
     doubled = sparse.vstack([sparse.hstack([odd, even]), sparse.hstack([-odd, even])])
     both = np.concatenate([labels, swap[labels]])
     theirs = LogisticRegression(C=1e6, tol=1e-9, max_iter=5000).fit(doubled, both)
     expected = theirs.predict_proba(sparse.hstack([odd, even]).tocsr())
-    probabilities = special.softmax(ours.logits(blocks, tying), axis=1)
+    probabilities = special.softmax(tying.logits(*ours.scores(blocks)), axis=1)
     np.testing.assert_allclose(probabilities, expected, atol=5e-3)
 
 
@@ -50,8 +76,8 @@ def test_swapping_the_pair_swaps_the_scores_exactly(data):
     odd, even, labels = data
     blocks = Blocks(odd, even, {"odd": 0, "even": 0})
     tying = Tying.of(CLASSES, ("a", "b"))
-    weights = fit_softmax(blocks, labels, np.ones(300), tying, C=1.0)
-    forward, backward = (weights.logits(b, tying) for b in (blocks, blocks.swapped()))
+    weights = fit_linear(blocks, labels, np.ones(300), tying, C=1.0)
+    forward, backward = (tying.logits(*weights.scores(b)) for b in (blocks, blocks.swapped()))
     np.testing.assert_array_equal(forward[:, [1, 0, 2]], backward)
 
 
@@ -59,9 +85,9 @@ def test_a_warm_start_reaches_the_same_optimum(data):
     _, even, labels = data
     blocks, tying = Blocks(None, even, {"even": 0}), Tying.of(CLASSES, ())
     args = (blocks, labels, np.ones(300), tying)
-    small = fit_softmax(*args, C=0.01)
-    warm = fit_softmax(*args, C=1.0, start=small, tolerance=1e-10, max_iter=1000)
-    cold = fit_softmax(*args, C=1.0, tolerance=1e-10, max_iter=1000)
+    small = fit_linear(*args, C=0.01)
+    warm = fit_linear(*args, C=1.0, start=small, tolerance=1e-10, max_iter=1000)
+    cold = fit_linear(*args, C=1.0, tolerance=1e-10, max_iter=1000)
     np.testing.assert_allclose(warm.even, cold.even, atol=2e-3)
 
 
@@ -71,8 +97,8 @@ def test_row_weights_count_like_repeated_rows(data):
     weight = np.where(labels == 2, 2.0, 1.0)
     rows = np.repeat(np.arange(300), weight.astype(int))
     options = {"C": 1.0, "tolerance": 1e-10, "max_iter": 1000}
-    weighted = fit_softmax(Blocks(None, even, {}), labels, weight, tying, **options)
-    repeated = fit_softmax(
+    weighted = fit_linear(Blocks(None, even, {}), labels, weight, tying, **options)
+    repeated = fit_linear(
         Blocks(None, even[rows], {}), labels[rows], np.ones(len(rows)), tying, **options
     )
     np.testing.assert_allclose(weighted.even, repeated.even, atol=2e-3)
@@ -100,4 +126,4 @@ def test_scaling_gives_a_useless_score_no_weight():
 def test_zero_weights_say_nothing(data):
     odd, even, _ = data
     blocks, tying = Blocks(odd, even, {}), Tying.of(CLASSES, ("a", "b"))
-    assert not SoftmaxWeights.zeros(blocks, tying).logits(blocks, tying).any()
+    assert not tying.logits(*LinearWeights.zeros(blocks, tying).scores(blocks)).any()

@@ -1,0 +1,132 @@
+"""Scores of probabilities, and their intervals from a bootstrap over groups."""
+
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import accuracy_score, confusion_matrix, log_loss
+from sklearn.metrics import precision_recall_fscore_support as precision_recall_f1
+
+SCORES = (
+    "log_loss", "accuracy", "precision_macro", "recall_macro", "f1_macro", "ece"
+)  # fmt: skip
+_ECE_BINS = 15
+_CHUNK = 4_000_000  # resampled values held at once
+
+
+def scores(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
+    """Return the scores of a set of predictions.
+
+    Parameters
+    ----------
+    labels : ndarray of int, shape (n,)
+        Class indexes.
+    probabilities : ndarray of float, shape (n, C)
+        Rows sum to 1.
+
+    Returns
+    -------
+    dict of str to float
+        log_loss in nats, accuracy, macro precision, recall and F1 (0 where a class is never
+        predicted), and ece, the expected calibration error.
+    """
+    classes = range(probabilities.shape[1])
+    guess = probabilities.argmax(axis=1)
+    precision, recall, f1, _ = precision_recall_f1(
+        labels, guess, labels=classes, average="macro", zero_division=0
+    )
+    return {
+        "log_loss": float(log_loss(labels, probabilities, labels=classes)),
+        "accuracy": float(accuracy_score(labels, guess)),
+        "precision_macro": float(precision),
+        "recall_macro": float(recall),
+        "f1_macro": float(f1),
+        "ece": calibration_error(labels, probabilities),
+    }
+
+
+def row_log_loss(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """Return -log p(true class) of each row, clipped as scikit-learn does, shape (n,)."""
+    of_truth = probabilities[np.arange(len(labels)), labels]
+    return -np.log(np.maximum(of_truth, np.finfo(probabilities.dtype).eps))
+
+
+def reliability(
+    labels: np.ndarray, probabilities: np.ndarray, bins: int = _ECE_BINS
+) -> dict[str, np.ndarray]:
+    """Return confidence and accuracy of the predicted class in bins of equal width.
+
+    Returns
+    -------
+    dict of str to ndarray, shape (bins,)
+        "count", "confidence" and "accuracy"; the last two are NaN in an empty bin.
+    """
+    confidence = probabilities.max(axis=1)
+    right = probabilities.argmax(axis=1) == labels
+    place = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    count = np.bincount(place, minlength=bins)
+    with np.errstate(invalid="ignore"):
+        mean_confidence = np.bincount(place, confidence, bins) / count
+        accuracy = np.bincount(place, right, bins) / count
+    return {"count": count, "confidence": mean_confidence, "accuracy": accuracy}
+
+
+def calibration_error(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    """Return the expected calibration error of the predicted class, 15 bins (Guo et al., 2017)."""
+    bins = reliability(labels, probabilities)
+    gap = np.nan_to_num(np.abs(bins["accuracy"] - bins["confidence"]))
+    return float((bins["count"] * gap).sum() / len(labels))
+
+
+def confusion(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """Return counts, shape (C, C): rows are the true class, columns the predicted one."""
+    classes = range(probabilities.shape[1])
+    return confusion_matrix(labels, probabilities.argmax(axis=1), labels=classes)
+
+
+def group_bootstrap(
+    values: np.ndarray,
+    groups: np.ndarray,
+    draws: int = 1000,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """Return the percentile interval of a mean when whole groups are drawn again.
+
+    Rows of one group are not independent: an interval that draws rows singly is too narrow.
+
+    Parameters
+    ----------
+    values : ndarray of float, shape (n,)
+        A value for each row, such as its log loss or a difference of two.
+    groups : ndarray, shape (n,)
+        The group of each row.
+    draws : int
+        Bootstrap draws.
+    confidence : float
+        Coverage of the interval.
+    seed : int
+        Seed of the draws.
+    """
+    codes = np.unique(groups, return_inverse=True)[1]
+    sums, sizes = np.bincount(codes, values), np.bincount(codes).astype(float)
+    generator = np.random.default_rng(seed)
+    n_groups = len(sums)
+    means: list[np.ndarray] = []
+    step = max(1, _CHUNK // n_groups)
+    for start in range(0, draws, step):
+        drawn = generator.integers(0, n_groups, (min(step, draws - start), n_groups))
+        means.append(sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1))
+    tail = 100 * (1 - confidence) / 2
+    low, high = np.percentile(np.concatenate(means), [tail, 100 - tail])
+    return float(low), float(high)
+
+
+def paired_difference(
+    values: np.ndarray, others: np.ndarray, groups: np.ndarray, **options: Any
+) -> tuple[float, float, float]:
+    """Return the mean of `values - others` on the same rows and its interval.
+
+    Further options are those of `group_bootstrap`.
+    """
+    difference = values - others
+    return (float(difference.mean()), *group_bootstrap(difference, groups, **options))
