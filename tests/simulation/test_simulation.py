@@ -114,7 +114,7 @@ def test_sums_that_count_as_right_are_right():
             continue
         a, b, c = question.numbers
         response = respond(generator, prompt, skill=20.0)
-        if response.quality > 0:
+        if response.quality > 1.9:  # right, worked out and not cut off
             assert str(a * b - c) in response.turns[0]
             checked += 1
 

@@ -117,7 +117,7 @@ TOPICS = (
         "SQL databases",
         "table query index join row column schema transaction view trigger cursor replica "
         "constraint backup partition key database subquery aggregate lock",
-        "relational indexed nullable distinct concurrent normalised duplicate temporary atomic slow",
+        "relational indexed nullable distinct concurrent normalised duplicate temporary atomic",
         "select join group insert update filter aggregate commit migrate optimise",
         "keys indexes joins performance backups permissions",
         "Which clause filters groups after aggregation?|HAVING|FROM|LIMIT;"
@@ -194,7 +194,7 @@ TOPICS = (
     _topic(
         "letters and e-mails",
         "greeting signature landlord colleague attachment complaint deadline recipient apology "
-        "subject paragraph envelope reference postcode proposal reminder draft manager tone reply",
+        "subject paragraph envelope reference postcode proposal reminder draft manager reply",
         "polite formal brief courteous friendly sincere prompt professional urgent grateful",
         "thank apologise request confirm attach propose remind decline forward clarify",
         "greeting purpose tone deadline closing attachments",
@@ -260,7 +260,7 @@ TOPICS = (
     _topic(
         "job interviews",
         "recruiter resume applicant portfolio salary strength weakness reference handshake "
-        "career panel questionnaire internship vacancy employer anecdote feedback outfit offer role",
+        "career panel questionnaire internship vacancy employer anecdote feedback outfit offer",
         "confident nervous qualified punctual honest relevant ambitious concise rehearsed candid",
         "prepare rehearse negotiate listen apply smile answer follow-up research introduce",
         "preparation questions clothing salary follow-up examples",

@@ -1,0 +1,47 @@
+"""The leaderboard: a row a model and the ensemble, and how it looks in a terminal."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from foldwise.stage import read_json
+
+COLUMNS = (
+    "model", "log_loss", "log_loss_low", "log_loss_high", "accuracy", "precision_macro",
+    "recall_macro", "f1_macro", "ece", "train_seconds", "predict_seconds", "peak_memory_mb",
+    "device",
+)  # fmt: skip
+
+
+def order(table: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Sort the models: the prior first, then by the deciding metric, the ensemble last."""
+    rank = {"prior": 0, "ensemble": 2}
+    keys = pd.DataFrame(
+        {
+            "place": table["model"].map(lambda name: rank.get(name, 1)),
+            "score": table[metric] if metric == "log_loss" else -table[metric],
+        }
+    )
+    return table.loc[keys.sort_values(["place", "score"], kind="stable").index, list(COLUMNS)]
+
+
+def render(output: Path) -> str:
+    """Return the leaderboard of a finished run as aligned text of at most 100 columns."""
+    table = pd.read_csv(output / "leaderboard.csv")
+    facts = read_json(output / "report.json") or {}
+    head = f"{'model':<11}{'log loss':>9}  {'95 % interval':<17}{'accuracy':>8}{'F1':>7}{'ECE':>7}"
+    lines = [f"{head}{'train s':>9}{'memory MB':>11}  device"]
+    level = facts.get("confidence", 0.95)
+    lines[0] = lines[0].replace("95 %", f"{100 * level:.0f} %")
+    for row in table.itertuples(index=False):
+        interval = f"{row.log_loss_low:.4f} – {row.log_loss_high:.4f}"
+        lines.append(
+            f"{row.model:<11}{row.log_loss:>9.4f}  {interval:<17}{row.accuracy:>8.3f}"
+            f"{row.f1_macro:>7.3f}{row.ece:>7.3f}{row.train_seconds:>9.1f}"
+            f"{row.peak_memory_mb:>11,.0f}  {row.device}"
+        )
+    bayes = facts.get("bayes")
+    if bayes:
+        lines.append(f"{'Bayes floor':<11}{bayes['log_loss']:>9.4f}  simulated arena, not human votes")
+    lines.append("out of fold: every row is scored by models that never saw it or its group")
+    return "\n".join(lines)
