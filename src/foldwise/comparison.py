@@ -186,8 +186,6 @@ def warnings(evidence: Evidence, table: pd.DataFrame, run: Run) -> list[str]:
                 f"{name} is badly calibrated: its confidence is off by "
                 f"{scores.loc[name, 'ece']:.2f} on average."
             )
-    if len(run.competition.ensemble.methods) > 1:
-        pass
     for name, facts in evidence.metrics.items():
         found += [f"{name}: {note}" for note in facts.get("notes", [])]
     features = read_json(run.features / "features.json") or {}
@@ -225,9 +223,7 @@ def verdict(
     else:
         said.append(f"The ensemble is not better than it: its log loss is higher by {span}.")
     if "prior" in set(table["model"]):
-        against = next(
-            d for d in found if {d["better"], d["other"]} == {best["model"], "prior"}
-        )
+        against = next(d for d in found if {d["better"], d["other"]} == {best["model"], "prior"})
         if against["better"] == best["model"] and against["low"] > 0:
             said.append(
                 f"Against the class frequencies {best['model']} gains {against['difference']:.4f} "

@@ -42,6 +42,8 @@ def render(output: Path) -> str:
         )
     bayes = facts.get("bayes")
     if bayes:
-        lines.append(f"{'Bayes floor':<11}{bayes['log_loss']:>9.4f}  simulated arena, not human votes")
+        lines.append(
+            f"{'Bayes floor':<11}{bayes['log_loss']:>9.4f}  simulated arena, not human votes"
+        )
     lines.append("out of fold: every row is scored by models that never saw it or its group")
     return "\n".join(lines)

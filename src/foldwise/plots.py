@@ -84,7 +84,9 @@ def confusion(matrix: Sequence[Sequence[int]], classes: Sequence[str], title: st
         image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
         places = range(0, len(classes), 5 if many else 1)
         names = [_short(classes[i]) for i in places]
-        axes.set_xticks(places, names, rotation=90 if many else 30, ha="center" if many else "right")
+        axes.set_xticks(
+            places, names, rotation=90 if many else 30, ha="center" if many else "right"
+        )
         axes.set_yticks(places, names)
         if many:
             axes.tick_params(labelsize=6)
@@ -130,13 +132,19 @@ def curves(name: str, folds: list[dict[str, Any]]) -> Figure | None:
     with plt.rc_context(STYLE):
         figure, all_axes = plt.subplots(1, len(panels), figsize=(3.6 * len(panels) + 1, 3.2))
         for axes, key in zip(np.atleast_1d(all_axes), panels, strict=True):
-            for split, style, colour in (("train", "-", COLOURS[0]), ("validation", "--", COLOURS[1])):
+            for split, style, colour in (
+                ("train", "-", COLOURS[0]),
+                ("validation", "--", COLOURS[1]),
+            ):
                 for i, fold in enumerate(folds):
-                    points = [p for p in fold.get("history", []) if p["split"] == split and key in p]
+                    points = [
+                        p for p in fold.get("history", []) if p["split"] == split and key in p
+                    ]
                     points = [p for p in points if p[key] is not None]
                     axes.plot(
                         [p["epoch"] for p in points], [p[key] for p in points], style,
-                        color=colour, linewidth=1.2, alpha=0.8, marker="." if len(points) < 15 else "",
+                        color=colour, linewidth=1.2, alpha=0.8,
+                        marker="." if len(points) < 15 else "",
                         label=split if i == 0 else None,
                     )  # fmt: skip
             axes.set_xlabel("boosting round" if name == "lightgbm" else "epoch")
@@ -154,7 +162,9 @@ def class_balance(counts: dict[str, int]) -> Figure:
         figure, axes = plt.subplots(figsize=(6.4, min(9, 0.8 + 0.28 * len(names))))
         places = np.arange(len(names))[::-1]
         axes.barh(places, values, color=COLOURS[0])
-        axes.set_yticks(places, [_short(name) for name in names], fontsize=6 if len(names) > 30 else 9)
+        axes.set_yticks(
+            places, [_short(name) for name in names], fontsize=6 if len(names) > 30 else 9
+        )
         axes.set_xlabel("training rows")
         axes.grid(axis="y", visible=False)
     return figure

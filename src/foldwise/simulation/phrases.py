@@ -46,7 +46,8 @@ ASK_SUM = (
 )
 ASK_CODE = (
     "Write a Python function that counts the {thing}s in a list, and cover {aspects}.",
-    "```python\nfor {word} in {thing}s:\n    print({word})\n```\nWhat does this do? Mention {aspects}.",
+    "```python\nfor {word} in {thing}s:\n    print({word})\n```\n"
+    "What does it do? Mention {aspects}.",
 )
 ASK_FOREIGN = (
     "¿Puedes explicar en inglés qué es «{thing}»? Cubre: {aspects}.",
@@ -141,6 +142,7 @@ WRONG_LANGUAGE = (
     "Bien sûr, voici ma réponse, même si vous ne l'avez pas demandée en français.",
 )
 CODE = (
-    '```python\ndef count_{word}(items):\n    return sum(item == "{thing}" for item in items)\n```',
-    '```python\nfrom collections import Counter\n\ncounts = Counter(items)\nprint(counts["{thing}"])\n```',
+    '```python\ndef count_{word}(items):\n    return sum(x == "{thing}" for x in items)\n```',
+    "```python\nfrom collections import Counter\n\n"
+    'counts = Counter(items)\nprint(counts["{thing}"])\n```',
 )
