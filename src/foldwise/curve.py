@@ -59,6 +59,12 @@ class Plan:
     seed: int
     fold: int
 
+    @property
+    def settings(self) -> tuple[Any, ...]:
+        """Everything that decides about the result, as plain data."""
+        arrays = (self.class_weights.tolist(), self.turned.tolist(), self.turn)
+        return self.config.model_dump(), str(self.device), *arrays, self.seed, self.fold
+
 
 class Curve:
     """Collects points of the training curve and draws those of the validation curve."""
@@ -70,21 +76,22 @@ class Curve:
         self.per_epoch, self.last = per_epoch, per_epoch * plan.config.epochs
         times = min(plan.config.evaluations_per_epoch, per_epoch)
         self.at = {round(per_epoch * (k + 1) / times) for k in range(times)}
-        self.loss, self.hits, self.rows = 0.0, 0, 0
+        self.sums = {"loss": 0.0, "accuracy": 0, "rows": 0}
         # A fixed draw, of its own seed: evaluating must not change the training.
         n = 0 if validation is None else len(validation.ids)
         self.order = np.random.default_rng(plan.seed + 1).permutation(n)
 
     def seen(self, loss: float, hits: int, rows: int) -> None:
         """Add a step."""
-        self.loss, self.hits, self.rows = self.loss + loss, self.hits + hits, self.rows + rows
+        for name, value in (("loss", loss), ("accuracy", hits), ("rows", rows)):
+            self.sums[name] += value
 
     def points(self, step: int) -> list[dict[str, Any]]:
         """Return the points due after a step: none, or one of each split."""
         if (step - 1) % self.per_epoch + 1 not in self.at:
             return []
-        mean = {"loss": self.loss / self.rows, "accuracy": self.hits / self.rows}
-        self.loss, self.hits, self.rows = 0.0, 0, 0
+        mean = {name: self.sums[name] / self.sums["rows"] for name in ("loss", "accuracy")}
+        self.sums = dict.fromkeys(self.sums, 0)
         points = [{**self._place(step), "split": "train", **mean}]
         if self.validation is not None:
             points.append(self._validate(step))

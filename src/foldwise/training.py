@@ -6,10 +6,12 @@ the rows. That, the order of rows by length and the turning of pairs are what tr
 Trainer has no place for; what is left of it is the loop below.
 """
 
+import json
 import math
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,7 @@ from torch.nn import functional
 from transformers import get_scheduler
 
 from foldwise.batching import step_batches, token_batches
+from foldwise.checkpoint import Checkpoint, training_key
 from foldwise.config import Bert as BertConfig
 from foldwise.curve import Curve, Labelled, Plan
 from foldwise.inference import forward
@@ -55,7 +58,13 @@ class Record:
     best_epoch: int = 0
 
 
-def train(network: Any, train: Labelled, plan: Plan, validation: Labelled | None) -> Record:
+def train(
+    network: Any,
+    train: Labelled,
+    plan: Plan,
+    validation: Labelled | None,
+    scratch: Path | None = None,
+) -> Record:
     """Train a network, which lies on its device already, in place.
 
     Parameters
@@ -68,6 +77,8 @@ def train(network: Any, train: Labelled, plan: Plan, validation: Labelled | None
         How to train.
     validation : Labelled, optional
         Draws the validation curve, and decides about a stop only if `early_stopping` is set.
+    scratch : Path, optional
+        Folder for the state from which a killed training goes on.
 
     Raises
     ------
@@ -79,7 +90,7 @@ def train(network: Any, train: Labelled, plan: Plan, validation: Labelled | None
     lengths = train.examples.lengths
     per_epoch = math.ceil(len(lengths) / config.batch_size)
     optimiser = make_optimiser(network, config)
-    scheduler = get_scheduler(
+    schedule = get_scheduler(
         config.schedule,
         optimiser,
         num_warmup_steps=round(config.warmup * per_epoch * config.epochs),
@@ -89,11 +100,23 @@ def train(network: Any, train: Labelled, plan: Plan, validation: Labelled | None
     scaler = torch.amp.GradScaler(device.name, enabled=device.dtype == torch.float16)
     weights = torch.tensor(plan.class_weights, dtype=torch.float32, device=device.name)
     curve = Curve(network, plan, validation, per_epoch)
-    record, best, news = Record(), None, _News(plan, per_epoch)
-    for epoch in range(1, config.epochs + 1):
+    parts = {"network": network, "optimiser": optimiser, "schedule": schedule, "scaler": scaler}
+    held = [train] if validation is None else [train, validation]
+    key = "" if scratch is None else training_key(network, held, *plan.settings)
+    checkpoint = Checkpoint(scratch, key, parts)
+    record, best = Record(), None
+    if (stored := checkpoint.restore()) is not None:
+        record, best = Record(**stored["record"]), stored["best"]
+        generator.bit_generator.state = json.loads(stored["order"])
+        curve.sums = stored["curve"]
+    news = _News(plan, per_epoch, record.steps)
+    for epoch in range(record.epochs + 1, config.epochs + 1):
+        order = json.dumps(generator.bit_generator.state)
         swapped = generator.random(len(lengths)) < (0.5 if plan.turn else 0.0)
         labels = np.where(swapped, plan.turned[train.labels], train.labels)
-        for rows in step_batches(lengths, config.batch_size, generator):
+        steps = step_batches(lengths, config.batch_size, generator)
+        # A resumed epoch is drawn again as it was, and its finished steps are left out.
+        for rows in steps[record.steps - (epoch - 1) * per_epoch :]:
             start = time.perf_counter()
             network.train()
             loss, hits = 0.0, 0
@@ -115,21 +138,24 @@ def train(network: Any, train: Labelled, plan: Plan, validation: Labelled | None
             scaler.step(optimiser)
             scaler.update()
             optimiser.zero_grad(set_to_none=True)
-            scheduler.step()
+            schedule.step()
             record.seconds += time.perf_counter() - start
             curve.seen(float(loss), int(hits), len(rows))
             record.history += curve.points(record.steps)
             news.tell(record)
+            if checkpoint.due:
+                progress = {"record": asdict(record), "order": order, "curve": curve.sums}
+                checkpoint.save({**progress, "best": best})
         record.epochs = epoch
         if config.early_stopping and validation is not None:
             loss = record.history[-1]["loss"]
-            if best is None or loss < best[0]:
+            if best is None or loss < best["loss"]:
                 state = {k: v.to("cpu", copy=True) for k, v in network.state_dict().items()}
-                best, record.best_epoch = (loss, state), epoch
+                best, record.best_epoch = {"loss": loss, "network": state}, epoch
             elif epoch - record.best_epoch >= config.early_stopping:
                 break
     if best is not None:
-        network.load_state_dict(best[1])
+        network.load_state_dict(best["network"])
     return record
 
 
@@ -171,8 +197,9 @@ def make_optimiser(network: Any, config: BertConfig) -> torch.optim.AdamW:
 class _News:
     """A line of progress every half a minute."""
 
-    def __init__(self, plan: Plan, per_epoch: int) -> None:
+    def __init__(self, plan: Plan, per_epoch: int, steps: int) -> None:
         self.fold, self.total = plan.fold, per_epoch * plan.config.epochs
+        self.before = steps
         self.start = self.last = time.monotonic()
 
     def tell(self, record: Record) -> None:
@@ -181,7 +208,8 @@ class _News:
         if now - self.last < _SILENCE:
             return
         self.last = now
-        left = (now - self.start) / record.steps * (self.total - record.steps)
+        done = record.steps - self.before
+        left = (now - self.start) / done * (self.total - record.steps)
         losses = [f"{p['split']} loss {p['loss']:.4f}" for p in record.history[-2:]]
         parts = [
             f"fold {self.fold}: step {record.steps}/{self.total}",

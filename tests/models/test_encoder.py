@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification
 
-from foldwise import config, training
+from foldwise import checkpoint, config, training
 from foldwise.batching import Examples
 from foldwise.curve import Labelled, Plan
 from foldwise.device import Device
@@ -333,3 +333,41 @@ def test_biases_and_norms_do_not_decay_and_the_head_has_its_own_rate(task, tiny_
             assert group["weight_decay"] == (0.0 if vector else config_.weight_decay)
             head = name.startswith("classifier")
             assert group["lr"] == (config_.head_learning_rate if head else config_.learning_rate)
+
+
+@pytest.mark.parametrize("at", [2, 3, 5])
+def test_a_killed_training_ends_where_it_would_have(task, monkeypatch, at):
+    settings = ("bert.epochs=2", "bert.pair_mode=cross")
+    test = pair_rows(10, seed=2)
+    whole = Bert.fit(pair_rows(40), task(*settings), test)
+    monkeypatch.setattr(checkpoint, "EVERY_SECONDS", 0.0)
+    seen = []
+
+    def kill(self, record):
+        seen.append(record.steps)
+        if record.steps == at + 1:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training._News, "tell", kill)
+        with pytest.raises(KeyboardInterrupt):
+            Bert.fit(pair_rows(40), task(*settings), test)
+    steps = seen.copy()
+    monkeypatch.setattr(training._News, "tell", lambda self, record: seen.append(record.steps))
+    resumed = Bert.fit(pair_rows(40), task(*settings), test)
+    assert seen[len(steps) :] == list(range(at + 1, 7))
+    np.testing.assert_array_equal(resumed.predict(test), whole.predict(test))
+    assert resumed.info["history"] == whole.info["history"]
+
+
+def test_the_state_of_another_training_is_ignored(task, monkeypatch):
+    monkeypatch.setattr(checkpoint, "EVERY_SECONDS", 0.0)
+    Bert.fit(pair_rows(40), task(seed=2))
+    assert (task().scratch / "state.pt").exists()
+    again = Bert.fit(pair_rows(40), task())
+    assert again.info["history"][0]["step"] == 2
+    (task().scratch / "state.pt").write_bytes(b"broken off")
+    test = pair_rows(10, seed=2)
+    np.testing.assert_array_equal(
+        Bert.fit(pair_rows(40), task()).predict(test), again.predict(test)
+    )

@@ -153,7 +153,7 @@ class Bert:
             with device.holding(fitted.network):
                 known = fitted._labelled(train)
                 held = None if validation is None else fitted._labelled(validation)
-                record = training.train(fitted.network, known, plan, held)
+                record = training.train(fitted.network, known, plan, held, task.scratch)
         if held is not None:
             notes += _learning_notes(record, task.fold)
         trainable = sum(p.numel() for p in fitted.network.parameters() if p.requires_grad)
