@@ -55,12 +55,6 @@ class Device:
             self.name, dtype=self.dtype if enabled else torch.bfloat16, enabled=enabled
         )
 
-    def prepare(self, encoder: Any) -> None:
-        """Choose the attention kernel that trains fastest on the device."""
-        if self.name == "cpu":
-            # torch's fused kernel has a slow backward pass there: a fifth of the whole step.
-            encoder.set_attn_implementation("eager")
-
     def move(self, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Copy model inputs to the device."""
         return {key: value.to(self.name, non_blocking=True) for key, value in inputs.items()}
@@ -69,6 +63,9 @@ class Device:
     def holding(self, network: torch.nn.Module) -> Iterator[None]:
         """Keep a network on the device for a block, and free the device's memory after it."""
         network.to(self.name)
+        if self.name == "cpu":
+            # torch's fused attention has a slow backward pass there: a fifth of the whole step.
+            network.base_model.set_attn_implementation("eager")
         try:
             yield
         except torch.cuda.OutOfMemoryError as error:
@@ -100,15 +97,23 @@ def _fast_dtype(name: str) -> torch.dtype:
 
 @contextlib.contextmanager
 def reproducible(seed: int, threads: int) -> Iterator[None]:
-    """Seed torch for a block, with kernels that repeat themselves, and restore it after."""
+    """Seed torch for a block, with kernels that repeat themselves, and restore it after.
+
+    Kernels on a CPU repeat themselves for a given number of threads; on a GPU some must be asked.
+    """
     was = torch.are_deterministic_algorithms_enabled()
+    filled = torch.utils.deterministic.fill_uninitialized_memory
     threads_before = torch.get_num_threads()
     with torch.random.fork_rng(range(torch.cuda.device_count())):
         torch.manual_seed(seed)
         torch.set_num_threads(threads)
-        torch.use_deterministic_algorithms(True, warn_only=True)
+        if torch.cuda.is_available():
+            torch.use_deterministic_algorithms(True, warn_only=True)
+            # A debugging aid that comes with it and writes every new tensor twice.
+            torch.utils.deterministic.fill_uninitialized_memory = False
         try:
             yield
         finally:
             torch.use_deterministic_algorithms(was, warn_only=True)
+            torch.utils.deterministic.fill_uninitialized_memory = filled
             torch.set_num_threads(threads_before)

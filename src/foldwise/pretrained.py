@@ -80,7 +80,7 @@ def load(
     """
     source, offline = locate(name)
     auto = AutoModelForSequenceClassification if kind == "classifier" else AutoModel
-    with _quiet(offline), _one_line(name, offline):
+    with quiet(bars=not offline), _one_line(name, offline):
         options = {"local_files_only": offline}
         tokenizer = AutoTokenizer.from_pretrained(source, **options)
         config = AutoConfig.from_pretrained(source, **options)
@@ -205,6 +205,22 @@ def longest_input(model: Any, tokenizer: Any) -> int | None:
     return min(known, default=None)
 
 
+@contextlib.contextmanager
+def quiet(bars: bool = False) -> Iterator[None]:
+    """Silence transformers' load reports and, unless a download may need them, its bars."""
+    log = transformers.utils.logging
+    verbosity, had_bars = log.get_verbosity(), log.is_progress_bar_enabled()
+    log.set_verbosity_error()
+    if not bars:
+        log.disable_progress_bar()
+    try:
+        yield
+    finally:
+        log.set_verbosity(verbosity)
+        if had_bars:
+            log.enable_progress_bar()
+
+
 def _check_architecture(name: str, config: Any, allow_random_weights: bool) -> None:
     """Refuse weights saved by one architecture under the configuration of another.
 
@@ -284,19 +300,3 @@ def _one_line(name: str, offline: bool) -> Iterator[None]:
                 "a folder, or fetch it once while online"
             ) from error
         raise UserError(f"model {name!r}: the hub does not give it: {first}") from error
-
-
-@contextlib.contextmanager
-def _quiet(offline: bool) -> Iterator[None]:
-    """Silence transformers' load report; the notes of `load` say the same in a line."""
-    log = transformers.utils.logging
-    verbosity, bars = log.get_verbosity(), log.is_progress_bar_enabled()
-    log.set_verbosity_error()
-    if offline:  # a download may show its bar, reading a file takes no time
-        log.disable_progress_bar()
-    try:
-        yield
-    finally:
-        log.set_verbosity(verbosity)
-        if bars:
-            log.enable_progress_bar()

@@ -100,8 +100,9 @@ class Embedding:
         layout = dict(self.layout)
         if layout["model"] != "packaged":
             encoder = _encoder(layout["model"], layout["max_length"])
-            encoder.model.save_pretrained(folder / "encoder")
-            encoder.packer.tokenizer.save_pretrained(folder / "encoder")
+            with pretrained.quiet():
+                encoder.model.save_pretrained(folder / "encoder")
+                encoder.packer.tokenizer.save_pretrained(folder / "encoder")
             layout["model"] = "encoder"
         np.savez(folder / "weights.npz", weights=self.weights, bias=self.bias)
         write_json(folder / "embedding.json", layout)

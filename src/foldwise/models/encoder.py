@@ -147,7 +147,6 @@ class Bert:
                 seed=task.seed,
                 fold=task.fold,
             )
-            device.prepare(fitted.network.base_model)
             if config.gradient_checkpointing:
                 fitted.network.base_model.gradient_checkpointing_enable()
             with device.holding(fitted.network):
@@ -191,8 +190,9 @@ class Bert:
 
     def save(self, folder: Path) -> None:
         """Write a `save_pretrained` folder and how rows become sequences."""
-        self.network.save_pretrained(folder)
-        self.tokenizer.save_pretrained(folder)
+        with pretrained.quiet():
+            self.network.save_pretrained(folder)
+            self.tokenizer.save_pretrained(folder)
         write_json(folder / "packing.json", asdict(self.reading))
         self.packer.forget()
 
