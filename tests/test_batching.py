@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foldwise.batching import Examples, step_batches, token_batches
+from foldwise.batching import MULTIPLE, Examples, step_batches, token_batches
 from foldwise.packing import Sequences
 
 lengths = st.lists(st.integers(1, 300), min_size=1, max_size=200).map(np.array)
@@ -52,19 +52,26 @@ def _sequences(*rows, second=None):
 def test_batch_is_padded_and_masked():
     examples = Examples((_sequences([5, 6, 7], [8], second=[2, 1]),), False, 9, True)
     batch = examples.batch(np.array([1, 0]))
-    assert batch["input_ids"].tolist() == [[8, 9, 9], [5, 6, 7]]
-    assert batch["attention_mask"].tolist() == [[1, 0, 0], [1, 1, 1]]
-    assert batch["token_type_ids"].tolist() == [[0, 0, 0], [0, 0, 1]]
+    assert batch["input_ids"].tolist() == [[8] + [9] * 7, [5, 6, 7] + [9] * 5]
+    assert batch["attention_mask"].tolist() == [[1] + [0] * 7, [1, 1, 1] + [0] * 5]
+    assert batch["token_type_ids"].tolist() == [[0] * 8, [0, 0, 1] + [0] * 5]
 
 
 def test_both_sides_stand_one_above_the_other():
     examples = Examples((_sequences([1], [2]), _sequences([3, 3], [4, 4])), True, 0, False)
     batch = examples.batch(np.array([1, 0]))
-    assert batch["input_ids"].tolist() == [[2, 0], [1, 0], [4, 4], [3, 3]]
-    assert examples.lengths.tolist() == [4, 4]
+    assert batch["input_ids"][:, :3].tolist() == [[2, 0, 0], [1, 0, 0], [4, 4, 0], [3, 3, 0]]
+    assert examples.lengths.tolist() == [2 * MULTIPLE] * 2
 
 
 def test_swapped_rows_are_read_in_the_other_order():
     examples = Examples((_sequences([1], [2]), _sequences([3], [4])), False, 0, False)
     batch = examples.batch(np.array([0, 1]), np.array([True, False]))
-    assert batch["input_ids"].tolist() == [[3], [2]]
+    assert batch["input_ids"][:, 0].tolist() == [3, 2]
+
+
+@given(lengths)
+def test_widths_are_multiples_of_eight(lengths):
+    examples = Examples((_sequences(*[[1] * n for n in lengths]),), False, 0, False)
+    batch = examples.batch(np.arange(len(lengths)))["input_ids"]
+    assert batch.shape[1] == examples.lengths.max() == -(-max(lengths) // 8) * 8

@@ -14,6 +14,9 @@ import torch
 from foldwise.packing import Sequences
 
 POOL_STEPS = 16
+# Widths are rounded up to this. A CPU's matrix library compiles and keeps a kernel for each new
+# shape (gigabytes, with free widths), and a GPU's tensor cores want it anyway.
+MULTIPLE = 8
 
 
 def token_batches(
@@ -107,9 +110,9 @@ class Examples:
 
     @property
     def lengths(self) -> np.ndarray:
-        """Tokens a row takes in a forward pass, int64, shape (n,)."""
+        """Padded tokens a row takes in a forward pass, int64, shape (n,)."""
         longest = np.max([side.lengths for side in self.sides], axis=0)
-        return longest * (len(self.sides) if self.together else 1)
+        return _round_up(longest) * (len(self.sides) if self.together else 1)
 
     def batch(self, index: np.ndarray, swapped: np.ndarray | None = None) -> dict:
         """Return the padded model inputs of some rows.
@@ -137,9 +140,9 @@ class Examples:
 def pad_batch(
     chosen: Sequence[tuple[Sequences, int]], pad: int, has_types: bool
 ) -> dict[str, torch.Tensor]:
-    """Pad sequences on the right to the longest of them and stack them."""
+    """Pad sequences on the right to the longest of them, rounded up, and stack them."""
     rows = [(side.ids[i], side.second[i]) for side, i in chosen]
-    width = max(len(ids) for ids, _ in rows)
+    width = int(_round_up(max(len(ids) for ids, _ in rows)))
     ids = np.full((len(rows), width), pad, dtype=np.int64)
     mask = np.zeros_like(ids)
     types = np.zeros_like(ids)
@@ -151,3 +154,7 @@ def pad_batch(
     if has_types:
         inputs["token_type_ids"] = types
     return {name: torch.from_numpy(array) for name, array in inputs.items()}
+
+
+def _round_up(lengths: np.ndarray | int) -> np.ndarray | int:
+    return -(-lengths // MULTIPLE) * MULTIPLE

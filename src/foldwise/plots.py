@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import matplotlib as mpl
 import numpy as np
@@ -32,8 +32,8 @@ STYLE = {
 _MANY = 12  # classes above which a matrix carries no numbers
 
 
-def save(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG and free it."""
+def save(figure: Figure, path: Path | BinaryIO) -> None:
+    """Write a figure as PNG, to a path or an open file, and free it."""
     figure.savefig(path, format="png", metadata={"Software": None})
     plt.close(figure)
 

