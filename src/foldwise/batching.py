@@ -14,8 +14,8 @@ import torch
 from foldwise.packing import Sequences
 
 POOL_STEPS = 16
-# Widths are rounded up to this. A CPU's matrix library compiles and keeps a kernel for each new
-# shape (gigabytes, with free widths), and a GPU's tensor cores want it anyway.
+# Widths are rounded up to this: a CPU's matrix library compiles and keeps a kernel for each new
+# shape, and a GPU's tensor cores want multiples of 8 anyway.
 MULTIPLE = 8
 
 
