@@ -81,6 +81,6 @@ def _audit(run, classes, labels, notes):
     lengths = {c: {"characters": QUANTILES, "words": QUANTILES} for c in run.competition.data.text}
     keys = ("rows_read", "rows_kept", "groups", "largest_group", "exact_duplicates")
     keys += ("same_but_for_case_and_punctuation", "near_duplicates", "conflicting_labels")
-    train = dict.fromkeys(keys, 2) | {"dropped": {}, "filled": {}, "notes": notes}
+    train = dict.fromkeys(keys, 2) | {"dropped": {}, "filled": {}, "warnings": notes}
     train |= {"lengths": lengths, "class_balance": dict(zip(classes, counts, strict=True))}
     return {"classes": classes, "train": train}

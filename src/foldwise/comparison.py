@@ -81,7 +81,8 @@ def leaderboard(evidence: Evidence, run: Run) -> pd.DataFrame:
                 "train_seconds": sum(c["train_seconds"] for c in cost),
                 "predict_seconds": sum(c["predict_seconds"] for c in cost),
                 "peak_memory_mb": max(c["peak_memory_mb"] for c in cost),
-                "device": " + ".join(sorted({c["device"] for c in cost if "device" in c})),
+                # "cpu, bf16" says all that "cpu" says.
+                "device": max((c["device"] for c in cost if "device" in c), key=len),
             }
         )
     return order(pd.DataFrame(records)[list(COLUMNS)], run.competition.metric)
@@ -192,7 +193,7 @@ def warnings(evidence: Evidence, table: pd.DataFrame, run: Run) -> list[str]:
     found += features.get("notes", [])
     audit = read_json(run.clean / "audit.json") or {}
     for split in ("train", "test"):
-        found += audit.get(split, {}).get("notes", [])
+        found += audit.get(split, {}).get("warnings", [])
     if not run.competition.folds.stratify:
         found.append("The folds were drawn without regard to the classes.")
     return found

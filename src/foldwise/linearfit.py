@@ -214,6 +214,7 @@ def fit_scaling(
     bias: np.ndarray,
     sample_weight: np.ndarray | None = None,
     bias_penalty: float = 1.0,
+    weight_penalty: float = 0.0,
 ) -> Scaling:
     """Fit non-negative weights of score arrays and class biases by maximum likelihood.
 
@@ -234,6 +235,9 @@ def fit_scaling(
     bias_penalty : float
         Weight of |bias|^2 / 2 against the summed loss; it settles the free constant of the
         softmax and holds the bias of a rare class.
+    weight_penalty : float
+        Weight of |weights - 1/J|^2 / 2 against the summed loss: how far few rows may lead away
+        from equal weights.
     """
     n_scores, n, n_classes = features.shape
     weight = np.ones(n) if sample_weight is None else sample_weight
@@ -251,11 +255,13 @@ def fit_scaling(
         residual = np.exp(log_p)
         residual[rows, labels] -= 1
         residual *= weight[:, None]
-        penalty = bias_penalty * full[bias]
-        gradient = np.concatenate(
-            [np.einsum("jnc,nc->j", features, residual), residual.sum(axis=0)[bias] + penalty]
-        )
-        loss = -(weight * log_p[rows, labels]).sum() + bias_penalty * (full @ full) / 2
+        # The scores were divided by their size, so their weights are multiples of it.
+        astray = vector[:n_scores] / size - 1 / n_scores
+        of_weights = np.einsum("jnc,nc->j", features, residual) + weight_penalty * astray / size
+        of_bias = residual.sum(axis=0)[bias] + bias_penalty * full[bias]
+        gradient = np.concatenate([of_weights, of_bias])
+        loss = -(weight * log_p[rows, labels]).sum()
+        loss += (bias_penalty * (full @ full) + weight_penalty * (astray @ astray)) / 2
         return loss / n, gradient / n
 
     start = np.concatenate([np.full(n_scores, 1 / n_scores), np.zeros(int(bias.sum()))])

@@ -13,10 +13,10 @@ from scipy import optimize
 from foldwise.linearfit import fit_scaling
 
 _FLOOR = 1e-12
-# A model gets weight zero unless leaving it out costs more log loss than 1e-4, and more than a
-# useless model would gain by chance: half the 95 % quantile of chi-squared, over the rows.
-_NEGLIGIBLE = 1e-4
-_CHANCE = 1.92
+_NEGLIGIBLE = 1e-4  # a model whose absence costs less log loss than this gets weight zero
+# Equal weights are hard to beat with few rows. They are the prior, as strong as this many rows;
+# benchmarks/README.md has what it buys.
+_PRIOR_ROWS = 100
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Pool:
 
 
 def fit(method: str, probabilities: np.ndarray, labels: np.ndarray, bias: bool = True) -> Pool:
-    """Fit the weights of a pool by maximum likelihood, and drop the models that add nothing.
+    """Fit the weights of a pool, and drop the models that add nothing.
 
     Starting with all models, the one that is missed least is left out for as long as that costs
     next to nothing: what it would have added is not worth running it at inference.
@@ -67,12 +67,11 @@ def fit(method: str, probabilities: np.ndarray, labels: np.ndarray, bias: bool =
     """
     members = np.arange(len(probabilities))
     pool, loss = _fit(method, probabilities, labels, bias)
-    worthless = _NEGLIGIBLE + _CHANCE / len(labels)
     while len(members) > 1:
         smaller = [np.delete(members, i) for i in range(len(members))]
         refits = [_fit(method, probabilities[kept], labels, bias) for kept in smaller]
         least = int(np.argmin([refit_loss for _, refit_loss in refits]))
-        if refits[least][1] > loss + worthless:
+        if refits[least][1] > loss + _NEGLIGIBLE:
             break
         members = smaller[least]
         pool, loss = refits[least]
@@ -121,7 +120,13 @@ def _fit(
     n_models, n, n_classes = probabilities.shape
     rows = np.arange(n)
     if method == "log_linear":
-        scaling = fit_scaling(_log(probabilities), labels, np.full(n_classes, bias))
+        scaling = fit_scaling(
+            _log(probabilities),
+            labels,
+            np.full(n_classes, bias),
+            bias_penalty=_PRIOR_ROWS,
+            weight_penalty=_PRIOR_ROWS,
+        )
         pool = Pool(method, scaling.weights, scaling.bias)
         return pool, -_log(pool.predict(probabilities)[rows, labels]).mean()
     # The loss of a linear pool depends on the probabilities of the true classes alone.
@@ -129,7 +134,10 @@ def _fit(
 
     def objective(weights: np.ndarray) -> tuple[float, np.ndarray]:
         blend = np.maximum(weights @ of_truth, _FLOOR)
-        return -np.log(blend).mean(), -(of_truth / blend).mean(axis=1)
+        astray = weights - 1 / n_models
+        penalty = _PRIOR_ROWS / n * (astray @ astray) / 2
+        gradient = _PRIOR_ROWS / n * astray - (of_truth / blend).mean(axis=1)
+        return penalty - np.log(blend).mean(), gradient
 
     found = optimize.minimize(
         objective,
@@ -141,7 +149,8 @@ def _fit(
         options={"maxiter": 500, "ftol": 1e-10},
     )
     weights = np.clip(found.x, 0, 1)
-    return Pool(method, weights / weights.sum(), np.zeros(n_classes)), float(found.fun)
+    pool = Pool(method, weights / weights.sum(), np.zeros(n_classes))
+    return pool, -_log(pool.predict(probabilities)[rows, labels]).mean()
 
 
 def _log(probabilities: np.ndarray) -> np.ndarray:

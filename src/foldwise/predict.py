@@ -4,9 +4,11 @@ A fold's folder holds all that is needed: the model, the terms it knows, how tex
 and the class names. No training data and no configuration file is read.
 """
 
+import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -94,10 +96,13 @@ class Predictor:
             texts=cleaned,
             groups=np.array([str(i) for i in range(n)], dtype=object),
         )
-        folders = [(name, folder) for name, paths in self.units.items() for folder in paths]
+        units = [_Unit.load(name, f, self) for name, paths in self.units.items() for f in paths]
+        if any(unit.model.uses_features for unit in units):
+            table, _ = featurise(rows.texts, config, os.cpu_count() or 1, _known_terms(units))
+            rows = replace(rows, features=table)
         sums = {name: np.zeros((n, len(self.classes))) for name in self.units}
-        for name, folder in track(folders, "predicting"):
-            sums[name] += self._unit(name, folder, rows)
+        for unit in track(units, "predicting"):
+            sums[unit.name] += balance.correct(unit.model.predict(rows), unit.factors)
         means = np.stack([sums[name] / len(self.units[name]) for name in self.units])
         return self.pool.predict(means) if self.pool else means[0]
 
@@ -139,17 +144,33 @@ class Predictor:
         result[self.classes] = probabilities
         return result
 
-    def _unit(self, name: str, folder: Path, rows: Rows) -> np.ndarray:
+
+@dataclass(frozen=True)
+class _Unit:
+    """One stored fold of one model."""
+
+    name: str
+    model: Any
+    factors: np.ndarray
+
+    @classmethod
+    def load(cls, name: str, folder: Path, predictor: Predictor) -> "_Unit":
         record = read_json(folder / "unit.json")
-        if record["classes"] != self.classes:
-            raise UserError(f"{folder}: its classes are {record['classes']}, not {self.classes}")
-        model = model_class(name).load(folder)
-        if model.uses_features:
-            competition = Competition.restore(record["config"])
-            table, _ = featurise(rows.texts, competition, hashes=model.design.hashes())
-            rows = Rows(rows.ids, rows.texts, rows.groups, features=table)
-        factors = np.array(record["prior_correction"])
-        return balance.correct(model.predict(rows), factors)
+        if record["classes"] != predictor.classes:
+            raise UserError(
+                f"{folder}: its classes are {record['classes']}, not {predictor.classes}"
+            )
+        return cls(name, model_class(name).load(folder), np.array(record["prior_correction"]))
+
+
+def _known_terms(units: list[_Unit]) -> dict[str, np.ndarray]:
+    """Return every term that any of the models knows, so that texts are counted once for all."""
+    known: dict[str, list[np.ndarray]] = {}
+    for unit in units:
+        if unit.model.uses_features:
+            for kind, hashes in unit.model.design.hashes().items():
+                known.setdefault(kind, []).append(hashes)
+    return {kind: np.unique(np.concatenate(parts)) for kind, parts in known.items()}
 
 
 def show(probabilities: np.ndarray, classes: list[str]) -> str:

@@ -14,6 +14,11 @@ def say(line: str = "") -> None:
     print(line, flush=True)
 
 
+def note(line: str) -> None:
+    """Print what a user may want to know, beside the results, to standard error."""
+    print(f"note: {line}", file=sys.stderr, flush=True)
+
+
 def warn(line: str) -> None:
     """Print a warning to standard error."""
     print(f"warning: {line}", file=sys.stderr, flush=True)

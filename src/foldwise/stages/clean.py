@@ -16,7 +16,7 @@ from foldwise.audit import audit_table
 from foldwise.errors import UserError, require
 from foldwise.splits import draw_folds
 from foldwise.stage import Run, Stage, file_hash, remove, write_json, write_parquet
-from foldwise.terminal import warn
+from foldwise.terminal import note, warn
 from foldwise.text import TURN, clean_column, normalise
 
 
@@ -45,8 +45,10 @@ def clean(run: Run) -> str:
         if path
     }
     for split in ("train", "test"):
-        for note in audit.get(split, {}).get("notes", []):
-            warn(note)
+        for problem in audit.get(split, {}).get("warnings", []):
+            warn(problem)
+        for fact in audit.get(split, {}).get("notes", []):
+            note(fact)
     write_parquet(rows.table_path(run, "train"), train)
     if test is None:
         remove(rows.table_path(run, "test"))
@@ -75,9 +77,11 @@ def canonical(path: Path, run: Run, labelled: bool) -> tuple[pd.DataFrame, dict[
         What was read, dropped, filled and noted.
     """
     config = run.competition.data
-    raw, notes = data.read_table(path, run.competition)
+    raw, problems = data.read_table(path, run.competition)
+    notes: list[str] = []
     data.require_columns(raw, list(config.text), path, "data.text")
-    report: dict[str, Any] = {"rows_read": len(raw), "dropped": {}, "filled": {}, "notes": notes}
+    report: dict[str, Any] = {"rows_read": len(raw), "dropped": {}, "filled": {}}
+    report |= {"notes": notes, "warnings": problems}
     table = pd.DataFrame({"id": _ids(raw, config.id, path, notes)}, dtype=object)
     missing = np.zeros(len(raw), dtype=bool)
     for column in config.text:
@@ -90,8 +94,8 @@ def canonical(path: Path, run: Run, labelled: bool) -> tuple[pd.DataFrame, dict[
             report["filled"][column] = int(absent.sum())
     keep = np.ones(len(raw), dtype=bool)
     if labelled:
-        table["label"], label_notes = targets.read_labels(raw, run.competition, path)
-        notes += label_notes
+        table["label"], unlabelled = targets.read_labels(raw, run.competition, path)
+        problems += unlabelled
         keep = np.array([label is not None for label in table["label"]])
         report["dropped"] |= {"no label": int((~keep).sum())}
         if config.missing_text == "drop":
