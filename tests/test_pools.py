@@ -52,11 +52,13 @@ def test_a_model_that_adds_nothing_gets_weight_zero(method):
     assert pool.weights[1] > 0
 
 
-def test_few_rows_stay_near_equal_weights_and_many_do_not():
-    alike, labels, _ = models(5, n=100, noise=(0.6, 0.6))
-    assert abs(pools.fit("linear", alike, labels).weights[0] - 0.5) < 0.2
-    unlike, labels, _ = models(5, n=20000, noise=(0.6, 1.0))
-    assert pools.fit("linear", unlike, labels).weights[0] > 0.7
+def test_equal_weights_are_the_prior_that_many_rows_overrule():
+    probabilities, labels, _ = models(5, n=20000, noise=(0.6, 1.0))
+    few, many = (
+        pools._fit("linear", probabilities[:, :n], labels[:n], bias=False)[0] for n in (50, 20000)
+    )
+    assert abs(few.weights[0] - 0.5) < 0.2
+    assert many.weights[0] > 0.7
 
 
 def test_a_real_blend_beats_its_authors_own(real_data):
