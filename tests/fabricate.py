@@ -37,7 +37,7 @@ def fabricate(run, classes, n=200, notes=(), seed=0):
     weights = {
         "method": "linear",
         "methods": [{"method": "linear", "nested_log_loss": 0.9, "fitted_log_loss": 0.8}],
-        "weights": {m: float(i > 0) for i, m in enumerate(members)},
+        "weights": {m: float(m == members[-1]) for m in members},
         "bias": dict.fromkeys(classes, 0.0),
         "classes": classes,
         "temperature": 1.0,

@@ -17,7 +17,7 @@ def models(seed, n=600, noise=(0.5, 0.7, 3.0)):
     return np.stack(noisy), labels, generator.integers(0, 5, n)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(st.integers(0, 1000), st.sampled_from(["linear", "log_linear"]))
 def test_blends_are_probabilities(seed, method):
     probabilities, labels, folds = models(seed, n=120)
