@@ -188,7 +188,7 @@ def warnings(evidence: Evidence, table: pd.DataFrame, run: Run) -> list[str]:
                 f"{scores.loc[name, 'ece']:.2f} on average."
             )
     for name, facts in evidence.metrics.items():
-        found += [f"{name}: {note}" for note in facts.get("notes", [])]
+        found += [f"{name}: {note}" for note in facts.get("notes", []) if not _expected(note)]
     features = read_json(run.features / "features.json") or {}
     found += features.get("notes", [])
     audit = read_json(run.clean / "audit.json") or {}
@@ -197,6 +197,21 @@ def warnings(evidence: Evidence, table: pd.DataFrame, run: Run) -> list[str]:
     if not run.competition.folds.stratify:
         found.append("The folds were drawn without regard to the classes.")
     return found
+
+
+def remarks(evidence: Evidence) -> list[str]:
+    """Return what the models noted that is as it should be."""
+    return [
+        f"{name}: {note}"
+        for name, facts in evidence.metrics.items()
+        for note in facts.get("notes", [])
+        if _expected(note)
+    ]
+
+
+def _expected(note: str) -> bool:
+    # A new classification head is what fine-tuning starts from; all else is worth a warning.
+    return "head" in note and ("is new" in note or "newly initialised" in note)
 
 
 def verdict(

@@ -81,6 +81,7 @@ def _facts(evidence: Evidence, table: pd.DataFrame, run: Run) -> dict[str, Any]:
         "n_groups": len(np.unique(evidence.groups)),
         "verdict": comparison.verdict(evidence, table, found, run),
         "warnings": comparison.warnings(evidence, table, run),
+        "remarks": comparison.remarks(evidence),
         "leaderboard": table.to_dict("records"),
         "bayes": comparison.bayes_floor(evidence, run, table),
         "differences": found,
