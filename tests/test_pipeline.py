@@ -11,6 +11,8 @@ import pytest
 
 from foldwise.simulation import simulate
 
+pytestmark = pytest.mark.slow
+
 CLASSES = ["winner_model_a", "winner_model_b", "winner_tie"]
 FAST = (
     "folds.n=2",

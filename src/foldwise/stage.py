@@ -279,7 +279,7 @@ def lock(folder: Path) -> Iterator[None]:
     """Hold `folder` for this process, or say that another run holds it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        file = open(folder / ".lock", "w")  # noqa: SIM115 - held open for as long as the lock
+        file = open(folder / ".lock", "w")  # held open for as long as the lock
     except OSError as error:
         raise UserError(f"{folder}: cannot be written to: {error.strerror}") from None
     with file:
