@@ -4,10 +4,26 @@ from scipy import sparse, special
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 
-from foldwise.linearfit import LinearWeights, Scaling, Tying, fit_linear, fit_scaling
-from foldwise.tfidf import Blocks
+from foldwise.blocks import Block, Blocks, Terms
+from foldwise.linearfit import LinearProblem, LinearWeights, Scaling, Tying, fit_scaling
 
 CLASSES = ["a", "b", "tie"]
+
+
+def blocks_of(odd, even):
+    return Blocks(*(None if x is None else block_of(x) for x in (odd, even)))
+
+
+def block_of(matrix, scale=1.0):
+    return Block((Terms.plain(matrix),), np.zeros((matrix.shape[0], 0), np.float32), (scale,))
+
+
+def fit_linear(
+    blocks, labels, weight, tying, C, loss="softmax", max_iter=200, even_scale=None, **options
+):
+    return LinearProblem(blocks, labels, weight, tying, loss, max_iter, even_scale).fit(
+        C, **options
+    )
 
 
 @pytest.fixture
@@ -25,7 +41,7 @@ def data():
 
 def test_without_a_pair_it_is_scikit_learns_logistic_regression(data):
     _, even, labels = data
-    blocks = Blocks(None, even, {"even": 0})
+    blocks = blocks_of(None, even)
     tying = Tying.of(CLASSES, ())
     ours = fit_linear(blocks, labels, np.ones(300), tying, C=0.7, tolerance=1e-10, max_iter=1000)
     theirs = LogisticRegression(C=0.7, tol=1e-8, max_iter=1000).fit(even, labels)
@@ -35,7 +51,7 @@ def test_without_a_pair_it_is_scikit_learns_logistic_regression(data):
 
 def test_the_squared_hinge_is_scikit_learns_linear_svm(data):
     _, even, labels = data
-    blocks, tying = Blocks(None, even, {}), Tying.of(CLASSES, ())
+    blocks, tying = blocks_of(None, even), Tying.of(CLASSES, ())
     ours = fit_linear(
         blocks, labels, np.ones(300), tying, 0.5, "squared_hinge", tolerance=1e-11, max_iter=2000
     )
@@ -48,7 +64,7 @@ def test_the_squared_hinge_is_scikit_learns_linear_svm(data):
 def test_the_machine_for_a_pair_looks_at_rows_without_ties_alone(data):
     odd, even, labels = data
     tying = Tying.of(CLASSES, ("a", "b"))
-    blocks = Blocks(odd, even, {})
+    blocks = blocks_of(odd, even)
     ours = fit_linear(
         blocks, labels, np.ones(300), tying, 0.5, "squared_hinge", tolerance=1e-11, max_iter=2000
     )
@@ -60,7 +76,7 @@ def test_the_machine_for_a_pair_looks_at_rows_without_ties_alone(data):
 
 def test_a_tied_model_is_the_one_fitted_on_rows_in_both_orders(data):
     odd, even, labels = data
-    blocks = Blocks(odd, even, {"odd": 0, "even": 0})
+    blocks = blocks_of(odd, even)
     tying = Tying.of(CLASSES, ("a", "b"))
     ours = fit_linear(blocks, labels, np.ones(300), tying, C=1e6, tolerance=1e-12, max_iter=5000)
     swap = np.array([1, 0, 2])
@@ -74,7 +90,7 @@ def test_a_tied_model_is_the_one_fitted_on_rows_in_both_orders(data):
 
 def test_swapping_the_pair_swaps_the_scores_exactly(data):
     odd, even, labels = data
-    blocks = Blocks(odd, even, {"odd": 0, "even": 0})
+    blocks = blocks_of(odd, even)
     tying = Tying.of(CLASSES, ("a", "b"))
     weights = fit_linear(blocks, labels, np.ones(300), tying, C=1.0)
     forward, backward = (tying.logits(*weights.scores(b)) for b in (blocks, blocks.swapped()))
@@ -83,7 +99,7 @@ def test_swapping_the_pair_swaps_the_scores_exactly(data):
 
 def test_a_warm_start_reaches_the_same_optimum(data):
     _, even, labels = data
-    blocks, tying = Blocks(None, even, {"even": 0}), Tying.of(CLASSES, ())
+    blocks, tying = blocks_of(None, even), Tying.of(CLASSES, ())
     args = (blocks, labels, np.ones(300), tying)
     small = fit_linear(*args, C=0.01)
     warm = fit_linear(*args, C=1.0, start=small, tolerance=1e-10, max_iter=1000)
@@ -97,11 +113,26 @@ def test_row_weights_count_like_repeated_rows(data):
     weight = np.where(labels == 2, 2.0, 1.0)
     rows = np.repeat(np.arange(300), weight.astype(int))
     options = {"C": 1.0, "tolerance": 1e-10, "max_iter": 1000}
-    weighted = fit_linear(Blocks(None, even, {}), labels, weight, tying, **options)
+    weighted = fit_linear(blocks_of(None, even), labels, weight, tying, **options)
     repeated = fit_linear(
-        Blocks(None, even[rows], {}), labels[rows], np.ones(len(rows)), tying, **options
+        blocks_of(None, even[rows]), labels[rows], np.ones(len(rows)), tying, **options
     )
     np.testing.assert_allclose(weighted.even, repeated.even, atol=2e-3)
+
+
+def test_a_scale_of_the_columns_is_a_penalty_of_their_weights(data):
+    _, even, labels = data
+    tying, weight = Tying.of(CLASSES, ()), np.ones(300)
+    options = {"tolerance": 1e-12, "max_iter": 2000}
+    scaled = Blocks(None, block_of(even, scale=0.5))
+    ours = fit_linear(scaled, labels, weight, tying, 2.0, **options)
+    plain = fit_linear(blocks_of(None, even), labels, weight, tying, 0.5, **options)
+    np.testing.assert_allclose(ours.even, plain.even, atol=2e-3)
+    given = np.full((8, 3), 0.5)
+    ours = fit_linear(
+        blocks_of(None, even), labels, weight, tying, 2.0, even_scale=given, **options
+    )
+    np.testing.assert_allclose(ours.even, plain.even, atol=2e-3)
 
 
 def test_scaling_recovers_a_known_temperature_and_bias():
@@ -125,5 +156,5 @@ def test_scaling_gives_a_useless_score_no_weight():
 
 def test_zero_weights_say_nothing(data):
     odd, even, _ = data
-    blocks, tying = Blocks(odd, even, {}), Tying.of(CLASSES, ("a", "b"))
+    blocks, tying = blocks_of(odd, even), Tying.of(CLASSES, ("a", "b"))
     assert not tying.logits(*LinearWeights.zeros(blocks, tying).scores(blocks)).any()

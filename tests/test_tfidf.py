@@ -92,7 +92,9 @@ def test_a_saved_design_reads_back_equal(tmp_path):
     design = Design.fit(table, competition)
     design.save(tmp_path)
     again = Design.load(tmp_path)
-    assert (again.transform(table).even != design.transform(table).even).nnz == 0
+    np.testing.assert_array_equal(
+        again.transform(table).even.toarray(), design.transform(table).even.toarray()
+    )
     assert again.pair == design.pair
 
 
@@ -104,4 +106,4 @@ def test_every_dense_column_has_a_name(name):
     design = Design.fit(table, competition)
     blocks = design.transform(table)
     for block, names in column_names(design, competition).items():
-        assert len(names) == blocks.n_dense[block]
+        assert len(names) == getattr(blocks, block).dense.shape[1]

@@ -63,6 +63,8 @@ class Pair(Section):
     first: str
     second: str
     swap: Annotated[tuple[str, ...], Field(max_length=2)]
+    context_scale: Positive
+    distance_scale: Positive
 
     @property
     def enabled(self) -> bool:
@@ -123,7 +125,7 @@ class Logreg(Section):
 
     C: Annotated[tuple[Positive, ...], Field(min_length=1)]
     max_iter: Annotated[int, Field(ge=1)]
-    nb_ratio: bool
+    nb_ratio: Literal["auto", "on", "off"]
 
 
 class Svm(Section):
@@ -131,6 +133,7 @@ class Svm(Section):
 
     C: Annotated[tuple[Positive, ...], Field(min_length=1)]
     max_iter: Annotated[int, Field(ge=1)]
+    nb_ratio: Literal["auto", "on", "off"]
     calibration_folds: Annotated[int, Field(ge=2)]
 
 
@@ -265,6 +268,9 @@ class Competition(Section):
                 )
         elif pair.second or pair.context or pair.swap:
             raise ValueError("pair.first is empty but other keys of [pair] are set")
+        for section in ("logreg", "svm"):
+            if pair.enabled and getattr(self, section).nb_ratio == "on":
+                raise ValueError(f"{section}.nb_ratio = 'on' is for single texts, not for a [pair]")
         if len(set(self.models)) != len(self.models):
             raise ValueError("models names a model twice")
         return self

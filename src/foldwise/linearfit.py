@@ -1,6 +1,6 @@
 """Two convex fits: a sparse linear model and a small scaling of scores.
 
-Both are minimised with SciPy's L-BFGS. scikit-learn's linear models cannot tie the weights of
+scikit-learn's linear models cannot tie the weights of
 two classes, which is what makes a model of A against B symmetric by construction with a third
 of the parameters and without doubling the rows; nor can they start from the solution for
 another C. The tests hold the untied case to scikit-learn's own solutions.
@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import optimize, sparse, special
+from scipy import optimize, special
 
-from foldwise.tfidf import Blocks
+from foldwise.blocks import Block, Blocks
+from foldwise.lbfgs import minimise
 
 
 @dataclass(frozen=True)
@@ -71,23 +72,14 @@ class LinearWeights:
         """Return the odd scores, shape (n,), and the even ones, shape (n, C_free), float64."""
         n = blocks.even.shape[0]
         odd = np.zeros(n) if blocks.odd is None else (blocks.odd @ self.odd).astype(np.float64)
-        return odd, blocks.even @ self.even + self.bias
+        return odd, (blocks.even @ self.even).astype(np.float64) + self.bias
 
 
-def fit_linear(
-    blocks: Blocks,
-    labels: np.ndarray,
-    sample_weight: np.ndarray,
-    tying: Tying,
-    C: float,
-    loss: str = "softmax",
-    start: LinearWeights | None = None,
-    max_iter: int = 200,
-    tolerance: float = 1e-6,
-) -> LinearWeights:
-    """Fit a linear model with L2 penalty.
+class LinearProblem:
+    """A linear model with L2 penalty on some rows, to be fitted at one or several C.
 
-    Minimises sum(weight * loss) + |W|^2 / (2 C), as scikit-learn does; biases are free.
+    `fit` minimises sum(weight * loss) + |W / scale|^2 / (2 C); biases are free. With a scale of
+    1 that is scikit-learn's objective.
 
     Parameters
     ----------
@@ -99,51 +91,71 @@ def fit_linear(
         Weight of each row.
     tying : Tying
         Which classes share weights.
-    C : float
-        Inverse of the strength of the penalty.
     loss : str
         "softmax" is a multinomial logistic regression. "squared_hinge" is a support vector
         machine for each free class against the rest and, on the odd block, one for A against B.
-    start : LinearWeights, optional
-        Where to begin: the solution for a smaller C.
     max_iter : int
-        Most L-BFGS iterations.
-    tolerance : float
-        Relative gain of an iteration below which the fit ends.
+        Most L-BFGS iterations of one fit.
+    even_scale : ndarray of float64, shape (d_even, C_free), optional
+        Factor on the scale of each even weight, on top of that of the block.
     """
-    start = start or LinearWeights.zeros(blocks, tying)
-    n_odd, shape = len(start.odd), start.even.shape
-    cuts = np.cumsum([n_odd, shape[0] * shape[1]])
-    even_t = blocks.even.T.tocsr()
-    odd_t = None if blocks.odd is None else blocks.odd.T.tocsr()
-    # The objective is scaled to a mean so that the tolerance means the same at any size.
-    total = sample_weight.sum()
-    steps = _steps(blocks, sample_weight, C, shape[1])
-    loss_of = {"softmax": _softmax_loss, "squared_hinge": _squared_hinge_loss}[loss]
 
-    def objective(vector: np.ndarray) -> tuple[float, np.ndarray]:
-        vector = vector * steps
-        odd, even, bias = np.split(vector, cuts)
-        # float32 products: twice as fast, and the matrices are float32 anyway.
-        weights = LinearWeights(
-            odd.astype(np.float32), even.astype(np.float32).reshape(shape), bias
-        )
-        value, of_odd, of_even = loss_of(*weights.scores(blocks), labels, sample_weight, tying)
-        gradient = [even_t @ of_even.astype(np.float32), of_even.sum(axis=0)]
-        if odd_t is not None:
-            gradient.insert(0, odd_t @ of_odd.astype(np.float32))
-        penalised = vector.copy()
-        penalised[cuts[1] :] = 0
-        flat = np.concatenate([part.ravel() for part in gradient]) + penalised / C
-        return (value + penalised @ penalised / (2 * C)) / total, flat * steps / total
+    def __init__(
+        self,
+        blocks: Blocks,
+        labels: np.ndarray,
+        sample_weight: np.ndarray,
+        tying: Tying,
+        loss: str = "softmax",
+        max_iter: int = 200,
+        even_scale: np.ndarray | None = None,
+    ) -> None:
+        self.blocks, self.tying, self.max_iter = blocks, tying, max_iter
+        self.rows = (labels, sample_weight, tying)
+        self.loss = {"softmax": _softmax_loss, "squared_hinge": _squared_hinge_loss}[loss]
+        self.even_sums = blocks.even.adjoint()
+        self.odd_sums = None if blocks.odd is None else blocks.odd.adjoint()
+        n_free = int(tying.free.sum())
+        self.curvature = _curvature(blocks, sample_weight, n_free)
+        self.stiffness = _stiffness(blocks, n_free, even_scale)
 
-    vector = np.concatenate([start.odd, start.even.ravel(), start.bias]).astype(np.float64)
-    options = {"maxiter": max_iter, "ftol": tolerance, "gtol": 1e-8, "maxcor": 10}
-    found = optimize.minimize(
-        objective, vector / steps, jac=True, method="L-BFGS-B", options=options
-    )
-    odd, even, bias = np.split(found.x * steps, cuts)
-    return LinearWeights(odd.astype(np.float32), even.astype(np.float32).reshape(shape), bias)
+    def fit(
+        self, C: float, start: LinearWeights | None = None, tolerance: float = 1e-6
+    ) -> LinearWeights:
+        """Fit with penalty 1 / C.
+
+        Parameters
+        ----------
+        C : float
+            Inverse of the strength of the penalty.
+        start : LinearWeights, optional
+            Where to begin: the solution for another C.
+        tolerance : float
+            Relative gain of an iteration below which the fit ends.
+        """
+        start = start or LinearWeights.zeros(self.blocks, self.tying)
+        shape = start.even.shape
+        cuts = np.cumsum([len(start.odd), shape[0] * shape[1]])
+        # In float32: twice as fast, and the matrices are float32 anyway.
+        penalty = (self.stiffness / C).astype(np.float32)
+        steps = (1 / np.sqrt(self.curvature + penalty)).astype(np.float32)
+
+        def objective(vector: np.ndarray) -> tuple[float, np.ndarray]:
+            vector = vector * steps
+            odd, even, bias = np.split(vector, cuts)
+            weights = LinearWeights(odd, even.reshape(shape), bias)
+            value, of_odd, of_even = self.loss(*weights.scores(self.blocks), *self.rows)
+            gradient = [self.even_sums(of_even), of_even.sum(axis=0, dtype=np.float32)]
+            if self.odd_sums is not None:
+                gradient.insert(0, self.odd_sums(of_odd))
+            pulled = penalty * vector
+            flat = np.concatenate([part.ravel() for part in gradient]) + pulled
+            return float(value + pulled @ vector / 2), flat * steps
+
+        vector = np.concatenate([start.odd, start.even.ravel(), start.bias]).astype(np.float32)
+        found = minimise(objective, vector / steps, self.max_iter, tolerance)
+        odd, even, bias = np.split(found * steps, cuts)
+        return LinearWeights(odd, even.reshape(shape), bias.astype(np.float64))
 
 
 def _softmax_loss(
@@ -171,23 +183,29 @@ def _squared_hinge_loss(
     return value, -2 * weight * side * short_odd, -2 * weight[:, None] * sides * short
 
 
-def _steps(blocks: Blocks, sample_weight: np.ndarray, C: float, n_free: int) -> np.ndarray:
-    """Return the scale of each weight that evens out the curvature of the objective.
+def _stiffness(blocks: Blocks, n_free: int, even_scale: np.ndarray | None) -> np.ndarray:
+    """Return the penalty on the square of each weight at C = 1: 1 / scale^2, 0 for a bias."""
+    scale = np.repeat(blocks.even.penalty_scale(), n_free)
+    if even_scale is not None:
+        scale = scale * even_scale.ravel()
+    if blocks.odd is not None:
+        scale = np.concatenate([blocks.odd.penalty_scale(), scale])
+    return np.concatenate([1 / np.square(scale), np.zeros(n_free)])
+
+
+def _curvature(blocks: Blocks, sample_weight: np.ndarray, n_free: int) -> np.ndarray:
+    """Return a bound of the diagonal of the loss's Hessian at the prior: p (1 - p) <= 1/4.
 
     Dense features have a variance of 1, rare terms one of 1e-4; L-BFGS started on the raw
-    weights needs several times as many iterations. The diagonal of the Hessian at the prior
-    is bounded by p (1 - p) <= 1/4.
+    weights needs several times as many iterations as on weights scaled by this.
     """
 
-    def curvature(x: sparse.csr_matrix) -> np.ndarray:
-        squares = x.copy()
-        squares.data = np.square(x.data)
-        return squares.T @ sample_weight / 4 + 1 / C
+    def of(block: Block) -> np.ndarray:
+        return block.squares(sample_weight) / 4
 
-    odd = [] if blocks.odd is None else [curvature(blocks.odd)]
-    even = np.repeat(curvature(blocks.even), n_free)
-    bias = np.full(n_free, sample_weight.sum() / 4)
-    return 1 / np.sqrt(np.concatenate([*odd, even, bias]))
+    odd = [] if blocks.odd is None else [of(blocks.odd)]
+    even = np.repeat(of(blocks.even), n_free)
+    return np.concatenate([*odd, even, np.full(n_free, sample_weight.sum() / 4)])
 
 
 @dataclass(frozen=True)

@@ -5,39 +5,19 @@ For a single-text competition a row is its `even` block. For A against B a row h
 the prompt, what both share). A model that knows which is which is symmetric by construction.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from scipy import sparse
 
+from foldwise.blocks import Block, Blocks, Terms
 from foldwise.config import Competition
 from foldwise.stage import read_json, write_json
 from foldwise.structure import NAMES, overlap_names
 from foldwise.termcounts import FeatureTable, document_frequency
 
-
-@dataclass(frozen=True)
-class Blocks:
-    """The design matrices of some rows.
-
-    Attributes
-    ----------
-    odd : csr_matrix of float32, shape (n, d_odd), or None
-        Changes sign under a swap of A and B; None for single-text competitions.
-    even : csr_matrix of float32, shape (n, d_even)
-        Unchanged by a swap.
-    n_dense : dict of str to int
-        How many of the last columns of each block are dense features, not terms.
-    """
-
-    odd: sparse.csr_matrix | None
-    even: sparse.csr_matrix
-    n_dense: dict[str, int]
-
-    def swapped(self) -> "Blocks":
-        """Return the blocks of the same rows with A and B in each other's place."""
-        return replace(self, odd=None if self.odd is None else -self.odd)
+_CHUNK_ROWS = 16384  # of pairs whose terms are laid side by side at a time
 
 
 @dataclass(frozen=True)
@@ -76,6 +56,8 @@ class Design:
         Columns of context, A and B; empty strings where there is none.
     columns : tuple of str
         All text columns.
+    trust : tuple of float
+        Scales of the terms of the context and of |A - B| (`Block.scale`).
     """
 
     fields: list[Field]
@@ -83,6 +65,7 @@ class Design:
     scale: dict[str, np.ndarray]
     pair: tuple[str, str, str]
     columns: tuple[str, ...]
+    trust: tuple[float, float] = (1.0, 1.0)
 
     @classmethod
     def fit(cls, table: FeatureTable, competition: Competition) -> "Design":
@@ -97,9 +80,9 @@ class Design:
             for columns in groups
             for kind in table.counts
         ]
-        unscaled = cls(
-            fields, {}, {}, (pair.context, pair.first, pair.second), competition.data.text
-        )
+        sides = (pair.context, pair.first, pair.second)
+        trust = (pair.context_scale, pair.distance_scale)
+        unscaled = cls(fields, {}, {}, sides, competition.data.text, trust)
         shift, scale = {}, {}
         for name, dense in unscaled._dense(table).items():
             # An odd column keeps its zero: a swap must only change its sign.
@@ -107,27 +90,25 @@ class Design:
             spread = np.sqrt(np.square(dense - mean).mean(axis=0))
             shift[name] = mean.astype(np.float32)
             scale[name] = np.where(spread > 1e-6, spread, 1).astype(np.float32)
-        return cls(fields, shift, scale, unscaled.pair, unscaled.columns)
+        return cls(fields, shift, scale, sides, unscaled.columns, trust)
 
     def transform(self, table: FeatureTable) -> Blocks:
         """Return the blocks of rows; `table` may hold other terms than the design."""
-        odd, even = [], []
+        dense = {k: (v - self.shift[k]) / self.scale[k] for k, v in self._dense(table).items()}
+        odd, even, trust = [], [], []
+        of_context, of_distance = self.trust if self.pair[1] else (1.0, 1.0)
         for field in self.fields:
-            texts, place = _weighted(table, field)
-            if len(field.columns) == 2 and self.pair[1]:
-                difference = (texts[place[0]] - texts[place[1]]).tocsr()
-                odd.append(difference)
-                even.append(abs(difference))
+            texts, places = _weighted(table, field)
+            if len(places) == 2:
+                odd.append(Terms(texts, _pick(places, (1, -1), texts.shape[0])))
+                both = _pick(places, (1, 1), texts.shape[0])
+                even.append(Terms(texts, both, _shared(texts, *places)))
+                trust.append(of_distance)
             else:
-                even.append(texts[place[0]])
-        dense = self._dense(table)
-        scaled = {k: (v - self.shift[k]) / self.scale[k] for k, v in dense.items()}
-        n_dense = {name: block.shape[1] for name, block in dense.items()}
-        even.append(sparse.csr_matrix(scaled["even"]))
-        if not self.pair[1]:
-            return Blocks(None, _stack(even), n_dense)
-        odd.append(sparse.csr_matrix(scaled["odd"]))
-        return Blocks(_stack(odd), _stack(even), n_dense)
+                even.append(Terms(texts, _pick(places, (1,), texts.shape[0])))
+                trust.append(of_context)
+        first = Block(tuple(odd), dense["odd"], (1.0,) * len(odd)) if self.pair[1] else None
+        return Blocks(first, Block(tuple(even), dense["even"], tuple(trust)))
 
     def _dense(self, table: FeatureTable) -> dict[str, np.ndarray]:
         context, first, second = self.pair
@@ -150,7 +131,7 @@ class Design:
             arrays |= {f"shift_{name}": self.shift[name], f"scale_{name}": self.scale[name]}
         np.savez(folder / "design.npz", **arrays)
         fields = [{"kind": f.kind, "columns": list(f.columns)} for f in self.fields]
-        shape = {"fields": fields, "pair": list(self.pair), "columns": list(self.columns)}
+        shape = {"fields": fields, "pair": self.pair, "columns": self.columns, "trust": self.trust}
         write_json(folder / "design.json", shape)
 
     @classmethod
@@ -165,7 +146,8 @@ class Design:
             names = [k.partition("_")[2] for k in arrays.files if k.startswith("shift_")]
             shift = {name: arrays[f"shift_{name}"] for name in names}
             scale = {name: arrays[f"scale_{name}"] for name in names}
-        return cls(fields, shift, scale, tuple(shape["pair"]), tuple(shape["columns"]))
+        rest = (tuple(shape[name]) for name in ("pair", "columns", "trust"))
+        return cls(fields, shift, scale, *rest)
 
     def hashes(self) -> dict[str, np.ndarray]:
         """Return every term the design knows, by kind: what must be counted in new texts."""
@@ -218,10 +200,22 @@ def _weighted(table: FeatureTable, field: Field) -> tuple[sparse.csr_matrix, lis
     return texts, list(place.reshape(places.shape))
 
 
-def _stack(parts: list[sparse.csr_matrix]) -> sparse.csr_matrix:
-    stacked = sparse.hstack(parts, format="csr", dtype=np.float32)
-    stacked.sort_indices()
-    return stacked
+def _pick(places: list[np.ndarray], signs: tuple[int, ...], n_texts: int) -> sparse.csr_matrix:
+    """Return the matrix that adds the texts of each row with their signs."""
+    n = len(places[0])
+    values = np.tile(np.array(signs, np.float32), n)
+    ends = np.arange(0, n * len(signs) + 1, len(signs), dtype=np.int32)
+    column = np.stack(places, axis=1).ravel().astype(np.int32)
+    return sparse.csr_matrix((values, column, ends), shape=(n, n_texts))
+
+
+def _shared(texts: sparse.csr_matrix, a: np.ndarray, b: np.ndarray) -> sparse.csr_matrix:
+    """Return -2 min(A, B) of each row, which makes |A - B| of A + B."""
+    starts = range(0, len(a), _CHUNK_ROWS)
+    parts = [texts[a[i : i + _CHUNK_ROWS]].minimum(texts[b[i : i + _CHUNK_ROWS]]) for i in starts]
+    shared = sparse.vstack(parts, format="csr", dtype=np.float32)
+    shared.data *= -2
+    return shared
 
 
 def column_names(design: Design, competition: Competition) -> dict[str, list[str]]:

@@ -3,6 +3,7 @@
 Both know a pair: swapping A and B swaps their prediction exactly.
 """
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -10,17 +11,18 @@ import numpy as np
 from scipy import special
 from sklearn.metrics import log_loss
 
-from foldwise.linearfit import LinearWeights, Scaling, Tying, fit_linear, fit_scaling
+from foldwise.blocks import Blocks
+from foldwise.config import Logreg, Svm
+from foldwise.linearfit import LinearProblem, LinearWeights, Scaling, Tying, fit_scaling
 from foldwise.models import Task
+from foldwise.nbratio import log_count_ratio
 from foldwise.rows import Rows
 from foldwise.splits import inner_split
 from foldwise.stage import read_json, write_json
-from foldwise.tfidf import Blocks, Design
+from foldwise.tfidf import Design
 
 _INNER_FOLDS = 5
 _PATH_TOLERANCE = 1e-5  # enough to rank the values of C
-_PAST_THE_VALLEY = 1.01
-_PATIENCE = 3
 
 
 class LogisticRegression:
@@ -38,34 +40,16 @@ class LogisticRegression:
     def fit(cls, train: Rows, task: Task, validation: Rows | None = None) -> Self:
         """Choose C along a warm-started path, then fit all training rows with it."""
         config = task.competition.logreg
-        tying = Tying.of(task.classes, task.competition.pair.swap)
-        grid = sorted(config.C)
         losses: dict[float, float] = {}
-        start = None
-        sample_weight = task.class_weights[train.labels]
-        if len(grid) > 1:
+        if len(config.C) > 1:
             fit, held_out = inner_split(train.labels, train.groups, _INNER_FOLDS, task.seed)[0]
-            # Terms, IDF and scales come from the inner rows too, as they will for unseen rows.
-            inner = Design.fit(train.features.take(fit), task.competition)
-            inside = inner.transform(train.features.take(fit))
-            outside = inner.transform(train.features.take(held_out))
-            for C in grid:
-                start = fit_linear(
-                    inside, train.labels[fit], sample_weight[fit], tying, C,
-                    start=start, max_iter=config.max_iter, tolerance=_PATH_TOLERANCE,
-                )  # fmt: skip
-                probabilities = special.softmax(tying.logits(*start.scores(outside)), axis=1)
-                losses[C] = _weighted_loss(
-                    train.labels[held_out], probabilities, sample_weight[held_out]
-                )
-                if _past_the_valley(losses):
-                    break
-        C = min(losses, key=losses.get) if losses else grid[0]
+            split = _InnerSplit(train, fit, held_out, task, config, "softmax")
+            losses = descend(config.C, split.softmax_loss)
+        C = min(losses, key=losses.get) if losses else config.C[0]
+        tying = _tying(task)
         design = Design.fit(train.features, task.competition)
-        blocks = design.transform(train.features)
-        weights = fit_linear(
-            blocks, train.labels, sample_weight, tying, C, max_iter=config.max_iter
-        )
+        problem = _problem(design.transform(train.features), train.labels, task, config, "softmax")
+        weights = problem.fit(C)
         info = {"device": "cpu", "C": C, "C_path": {str(k): v for k, v in losses.items()}}
         info["terms"] = sum(len(field.hashes) for field in design.fields)
         return cls(design, weights, tying, info)
@@ -120,38 +104,22 @@ class LinearSvm:
     def fit(cls, train: Rows, task: Task, validation: Rows | None = None) -> Self:
         """Choose C, calibrate on the decision values of inner folds, fit all training rows."""
         config = task.competition.svm
-        tying = Tying.of(task.classes, task.competition.pair.swap)
-        labels, weight = train.labels, task.class_weights[train.labels]
+        labels, weight, tying = train.labels, task.class_weights[train.labels], _tying(task)
         evidence = np.zeros((3, len(train), len(task.classes)))
-        losses: dict[float, float] = {}
-        grid = sorted(config.C)
-        options = {"loss": "squared_hinge", "max_iter": config.max_iter}
+        grid, losses = config.C, {}
         for fit, held_out in inner_split(labels, train.groups, config.calibration_folds, task.seed):
-            # Terms, IDF and scales come from the inner rows too, as they will for unseen rows.
-            inner = Design.fit(train.features.take(fit), task.competition)
-            inside = inner.transform(train.features.take(fit))
-            outside = inner.transform(train.features.take(held_out))
-            start = None
-            best = np.inf
-            for C in grid:
-                start = fit_linear(
-                    inside, labels[fit], weight[fit], tying, C,
-                    start=start, tolerance=_PATH_TOLERANCE, **options,
-                )  # fmt: skip
-                found = _evidence(start, outside, tying)
-                args = (found, labels[held_out], tying.free, weight[held_out])
-                scaled = fit_scaling(*args).predict(found)
-                losses[C] = _weighted_loss(labels[held_out], scaled, weight[held_out])
-                if losses[C] < best:
-                    best, evidence[:, held_out] = losses[C], found
-                if _past_the_valley(losses):
-                    break
-            # C is settled on the first inner fold; the others only serve the calibration.
-            grid = [min(losses, key=losses.get)]
+            split = _InnerSplit(train, fit, held_out, task, config, "squared_hinge")
+            if len(grid) > 1:
+                # C is settled on the first inner fold; the others only serve the calibration.
+                losses = descend(grid, split.calibrated_loss)
+                grid = [min(losses, key=losses.get)]
+            else:
+                split.calibrated_loss(grid[0])
+            evidence[:, held_out] = split.evidence[grid[0]]
         scaling = fit_scaling(evidence, labels, tying.free, weight)
         design = Design.fit(train.features, task.competition)
         blocks = design.transform(train.features)
-        weights = fit_linear(blocks, labels, weight, tying, grid[0], **options)
+        weights = _problem(blocks, labels, task, config, "squared_hinge").fit(grid[0])
         path = {str(C): loss for C, loss in losses.items()}
         info = {"device": "cpu", "C": grid[0], "C_path": path}
         info["calibration"] = scaling.weights.tolist()
@@ -184,6 +152,97 @@ class LinearSvm:
         return cls(design, weights, tying, scaling, read_json(folder / "model.json"))
 
 
+class _InnerSplit:
+    """A split of training rows, fitted at one C after another, each from the last solution.
+
+    Terms, IDF and scales come from the inner rows too, as they will for unseen rows.
+    """
+
+    def __init__(
+        self,
+        train: Rows,
+        fit: np.ndarray,
+        held_out: np.ndarray,
+        task: Task,
+        config: Logreg | Svm,
+        loss: str,
+    ) -> None:
+        inside = train.features.take(fit)
+        design = Design.fit(inside, task.competition)
+        blocks = design.transform(inside)
+        self.problem = _problem(blocks, train.labels[fit], task, config, loss)
+        self.outside = design.transform(train.features.take(held_out))
+        self.tying = self.problem.tying
+        self.labels = train.labels[held_out]
+        self.weight = task.class_weights[self.labels]
+        self.last: LinearWeights | None = None
+        self.evidence: dict[float, np.ndarray] = {}
+
+    def softmax_loss(self, C: float) -> float:
+        """Fit with penalty 1 / C and return the log loss of the rows held out."""
+        self._fit(C)
+        scores = self.last.scores(self.outside)
+        return self._loss(special.softmax(self.tying.logits(*scores), axis=1))
+
+    def calibrated_loss(self, C: float) -> float:
+        """Fit, calibrate on the rows held out, keep their evidence and return their log loss."""
+        self._fit(C)
+        found = self.evidence[C] = _evidence(self.last, self.outside, self.tying)
+        scaling = fit_scaling(found, self.labels, self.tying.free, self.weight)
+        return self._loss(scaling.predict(found))
+
+    def _fit(self, C: float) -> None:
+        self.last = self.problem.fit(C, start=self.last, tolerance=_PATH_TOLERANCE)
+
+    def _loss(self, probabilities: np.ndarray) -> float:
+        classes = range(probabilities.shape[1])
+        return float(
+            log_loss(self.labels, probabilities, sample_weight=self.weight, labels=classes)
+        )
+
+
+def descend(grid: Sequence[float], loss: Callable[[float], float]) -> dict[float, float]:
+    """Walk from the middle of a grid towards the lower loss until it rises.
+
+    Parameters
+    ----------
+    grid : sequence of float
+        Values to choose from.
+    loss : callable
+        Value -> loss, which has one valley.
+
+    Returns
+    -------
+    dict of float to float
+        The losses of the values that were visited.
+    """
+    values = sorted(grid)
+    middle = len(values) // 2
+    losses: dict[float, float] = {}
+    for path in (values[middle:], values[:middle][::-1]):
+        for value in path:
+            losses[value] = loss(value)
+            if losses[value] > min(losses.values()):
+                break
+        if min(losses, key=losses.get) != values[middle]:
+            break
+    return losses
+
+
+def _tying(task: Task) -> Tying:
+    return Tying.of(task.classes, task.competition.pair.swap)
+
+
+def _problem(
+    blocks: Blocks, labels: np.ndarray, task: Task, config: Logreg | Svm, loss: str
+) -> LinearProblem:
+    scale = None
+    if config.nb_ratio != "off" and blocks.odd is None:
+        scale = log_count_ratio(blocks.even, labels, len(task.classes))
+    weight = task.class_weights[labels]
+    return LinearProblem(blocks, labels, weight, _tying(task), loss, config.max_iter, scale)
+
+
 def _evidence(weights: LinearWeights, blocks: Blocks, tying: Tying) -> np.ndarray:
     """Return the score arrays that the calibration weighs, shape (3, n, C)."""
     odd, even = weights.scores(blocks)
@@ -196,17 +255,3 @@ def _evidence(weights: LinearWeights, blocks: Blocks, tying: Tying) -> np.ndarra
             np.abs(odd)[:, None] * (~tying.free),
         ]
     )
-
-
-def _past_the_valley(losses: dict[float, float]) -> bool:
-    """Say whether the last values of C were all clearly worse than the best one."""
-    limit = _PAST_THE_VALLEY * min(losses.values())
-    last = list(losses.values())[-_PATIENCE:]
-    return len(last) == _PATIENCE and all(loss > limit for loss in last)
-
-
-def _weighted_loss(
-    labels: np.ndarray, probabilities: np.ndarray, sample_weight: np.ndarray
-) -> float:
-    classes = range(probabilities.shape[1])
-    return float(log_loss(labels, probabilities, sample_weight=sample_weight, labels=classes))

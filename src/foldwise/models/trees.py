@@ -12,12 +12,13 @@ import lightgbm
 import numpy as np
 from scipy import sparse
 
+from foldwise.blocks import Blocks
 from foldwise.linearfit import Tying
 from foldwise.models import Task
 from foldwise.rows import Rows
 from foldwise.splits import inner_split
 from foldwise.stage import read_json, write_json
-from foldwise.tfidf import Blocks, Design
+from foldwise.tfidf import Design
 
 _INNER_FOLDS = 5
 
@@ -132,12 +133,10 @@ def choose_columns(
     chosen = {}
     for name, target in targets.items():
         x = getattr(blocks, name)
-        n_dense = blocks.n_dense[name]
-        terms = x[:, : x.shape[1] - n_dense]
-        norm = np.sqrt(np.asarray(terms.multiply(terms).sum(axis=0)).ravel())
-        statistic = np.abs(terms.T @ target).max(axis=1) / np.maximum(norm, 1e-12)
-        best = np.argsort(-statistic, kind="stable")[: top_terms // len(targets)]
-        dense = np.arange(x.shape[1] - n_dense, x.shape[1])
+        norm = np.sqrt(x.squares(np.ones(len(labels))))
+        statistic = np.abs(x.adjoint()(target)).max(axis=1) / np.maximum(norm, 1e-12)
+        best = np.argsort(-statistic[: x.n_terms], kind="stable")[: top_terms // len(targets)]
+        dense = np.arange(x.n_terms, x.shape[1])
         chosen[name] = np.concatenate([np.sort(best), dense])
     return chosen
 
@@ -152,7 +151,7 @@ def _swap_order(task: Task) -> np.ndarray | None:
 
 
 def _columns(blocks: Blocks, chosen: dict[str, np.ndarray]) -> sparse.csr_matrix:
-    parts = [getattr(blocks, name)[:, chosen[name]] for name in sorted(chosen)]
+    parts = [getattr(blocks, name).columns(chosen[name]) for name in sorted(chosen)]
     return sparse.hstack(parts, format="csr", dtype=np.float32)
 
 
