@@ -203,6 +203,7 @@ class Report(Section):
     bootstrap: Annotated[int, Field(ge=100)]
     confidence: Annotated[float, Field(gt=0.5, lt=1)]
     price_per_hour: Annotated[float, Field(ge=0)]
+    learning_curve: bool
 
 
 class Simulate(Section):
@@ -271,8 +272,9 @@ class Competition(Section):
 
     @classmethod
     def restore(cls, values: dict[str, Any]) -> "Competition":
-        """Return the configuration that `model_dump(mode="json")` wrote."""
-        return cls.model_validate(_tuples(values))
+        """Return the configuration that `model_dump(mode="json")` wrote, older ones completed."""
+        default = _read(COMPETITIONS / "default.toml")
+        return cls.model_validate(_tuples(_merge(default, values)))
 
     def section(self, *names: str) -> dict[str, Any]:
         """Return the named sections or top-level keys as plain data, for hashing and storing."""
