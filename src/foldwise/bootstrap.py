@@ -59,6 +59,10 @@ class GroupBootstrap:
         totals = self.totals(np.column_stack([np.ones(len(values)), values]))
         return totals[:, 1:] / totals[:, :1]
 
+    def interval_of_mean(self, values: np.ndarray) -> tuple[float, float]:
+        """Return the interval of the mean of `values`, shape (n,)."""
+        return self.interval(self.means(values[:, None])[:, 0])
+
     def interval(self, drawn: np.ndarray) -> tuple[float, float]:
         """Return the interval of a statistic from its values in each draw, shape (draws,)."""
         low, high = np.nanpercentile(drawn, self._percents())

@@ -313,12 +313,21 @@ def load(
     values = _override(default, default, _read(path), str(path))
     competition = _validate(values, str(path))
     for setting in settings:
-        change, origin = _parse_setting(setting), f"--set {setting}"
-        values = _override(values, default, change, origin)
-        competition = _validate(values, origin)
+        values = _apply(values, default, setting)
+        competition = _validate(values, f"--set {setting}")
     if models is not None:
         values = values | {"models": list(models)}
         competition = _validate(values, "--models")
+    return competition
+
+
+def change(competition: Competition, settings: Iterable[str]) -> Competition:
+    """Return a competition with `section.key=value` overrides, checked as in `load`."""
+    default = _read(COMPETITIONS / "default.toml") | {"name": competition.name}
+    values = competition.model_dump(mode="json")
+    for setting in settings:
+        values = _apply(values, default, setting)
+        competition = _validate(values, f"--set {setting}")
     return competition
 
 
@@ -364,6 +373,10 @@ def _override(
 ) -> dict[str, Any]:
     _check_keys(change, known, origin)
     return _merge(values, change)
+
+
+def _apply(values: dict[str, Any], default: dict[str, Any], setting: str) -> dict[str, Any]:
+    return _override(values, default, _parse_setting(setting), f"--set {setting}")
 
 
 def _parse_setting(setting: str) -> dict[str, Any]:

@@ -107,8 +107,7 @@ def split_gap(
         losses[name] = np.mean([row_log_loss(labels, p) for p in found], axis=0)
         right[name] = np.mean([p.argmax(axis=1) == labels for p in found], axis=0)
     hidden = losses["grouped"] - losses["random"]
-    bootstrap = GroupBootstrap(groups, seed=seed)
-    low, high = bootstrap.interval(bootstrap.means(hidden[:, None])[:, 0])
+    low, high = GroupBootstrap(groups, seed=seed).interval_of_mean(hidden)
     facts = {"rows": len(labels), "groups": int(codes.max()) + 1}
     for name in losses:
         facts[f"{name}_log_loss"] = float(losses[name].mean())

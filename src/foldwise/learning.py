@@ -59,12 +59,12 @@ def learning_curve(
             if made is None:
                 continue
             n, loss = made
-            low, high = bootstrap.interval(bootstrap.means(loss[:, None])[:, 0])
+            low, high = bootstrap.interval_of_mean(loss)
             point = {"model": name, "share": share, "rows": round(n)}
             points.append(point | {"log_loss": float(loss.mean()), "low": low, "high": high})
         if fitted[name, 0.5] is not None:
             gain = fitted[name, 0.5][1] - losses[name]
-            low, high = bootstrap.interval(bootstrap.means(gain[:, None])[:, 0])
+            low, high = bootstrap.interval_of_mean(gain)
             doubling[name] = {"gain": float(gain.mean()), "low": low, "high": high}
     found = {"key": key, "points": points, "last_doubling": doubling}
     write_json(path, found)

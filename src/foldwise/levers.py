@@ -61,5 +61,5 @@ def leave_one_out(
 
 
 def _gain(values: np.ndarray, bootstrap: GroupBootstrap) -> dict[str, Any]:
-    low, high = bootstrap.interval(bootstrap.means(values[:, None])[:, 0])
+    low, high = bootstrap.interval_of_mean(values)
     return {"gain": float(values.mean()), "low": low, "high": high}

@@ -114,8 +114,7 @@ def group_bootstrap(
     seed : int
         Seed of the draws.
     """
-    bootstrap = GroupBootstrap(groups, draws, confidence, seed)
-    return bootstrap.interval(bootstrap.means(values[:, None])[:, 0])
+    return GroupBootstrap(groups, draws, confidence, seed).interval_of_mean(values)
 
 
 def paired_difference(
