@@ -99,7 +99,7 @@ def number(value: float | None, digits: int = 4) -> str:
 def span(low_high: list[float | None], digits: int = 4) -> str:
     """Return an interval; a dash where it is not known."""
     low, high = low_high
-    return "–" if low is None or high is None else f"{low:.{digits}f} – {high:.{digits}f}"
+    return "–" if low is None or high is None else f"{low:.{digits}f} to {high:.{digits}f}"
 
 
 def percent(share: float) -> str:

@@ -36,7 +36,7 @@ STYLE = {
 }
 ON_COLOUR = "on colour"  # mark of a text that stands on a coloured cell, in either theme
 _CARD, _INK = "#1d2329", "#e5e8eb"  # as in the page's style sheet
-_LIGHTER = {"#0072B2": "#4FA8E0", "#000000": "#E5E8EB", "#009E73": "#2BC79A"}
+_LIGHTER = {"#0072B2": "#3D9BE0", "#56B4E9": "#B5E3FF", "#000000": "#E5E8EB", "#009E73": "#2BC79A"}
 _MANY = 12  # classes above which a matrix carries no numbers
 
 

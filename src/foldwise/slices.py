@@ -181,8 +181,9 @@ def _lengths(texts: np.ndarray) -> np.ndarray:
 
 def _quarters(lengths: np.ndarray) -> np.ndarray:
     edges = np.unique(np.percentile(lengths, [25, 50, 75]).astype(int))
-    names = [f"up to {edge:,} characters" for edge in edges]
-    names.append(f"over {edges[-1]:,} characters")
+    names = [f"up to {edges[0]:,} characters"]
+    names += [f"{low + 1:,} to {high:,}" for low, high in zip(edges, edges[1:], strict=False)]
+    names.append(f"over {edges[-1]:,}")
     return np.array(names, dtype=object)[np.searchsorted(edges, lengths)]
 
 
@@ -207,9 +208,12 @@ def _empty(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 def _order(values: np.ndarray) -> list[str]:
     """Return the distinct values: quantities from small to large, others by how many rows."""
     distinct, counts = np.unique(values.astype(str), return_counts=True)
-    digits = [re.search(r"\d[\d,]*", name) for name in distinct]
-    if all(digits) and distinct[0].startswith(("up to", "over", "1 turn")):
-        size = [int(d.group().replace(",", "")) for d in digits]
-        keys = [(n, name.startswith("over")) for n, name in zip(size, distinct, strict=True)]
-        return [distinct[i] for i in sorted(range(len(keys)), key=keys.__getitem__)]
+    if any(name.startswith(("up to", "1 turn")) for name in distinct):
+        first = [int(re.search(r"\d[\d,]*", name).group().replace(",", "")) for name in distinct]
+        # "up to 9" comes before "10 to 20", and "over 20" after it.
+        rank = [
+            (0 if name.startswith("up to") else 2 if name.startswith("over") else 1, n)
+            for n, name in zip(first, distinct, strict=True)
+        ]
+        return [str(distinct[i]) for i in sorted(range(len(rank)), key=rank.__getitem__)]
     return distinct[np.argsort(-counts, kind="stable")].tolist()
