@@ -8,7 +8,7 @@ sqrt((G - 1) / G) and by taking normal for t quantiles.
 from collections.abc import Iterator
 
 import numpy as np
-from scipy import stats
+from scipy import sparse, stats
 
 _CHUNK = 4_000_000  # counts drawn at once
 _KEEP = 150_000_000  # counts kept between calls, one byte each
@@ -35,6 +35,8 @@ class GroupBootstrap:
         self.codes = np.unique(groups, return_inverse=True)[1]
         self.n_groups = int(self.codes.max()) + 1
         self.draws, self.confidence, self.seed = draws, confidence, seed
+        rows = np.arange(len(self.codes))
+        self._membership = sparse.csr_matrix((np.ones(len(rows)), (self.codes, rows)))
         self._kept: list[np.ndarray] | None = None
 
     def totals(self, values: np.ndarray) -> np.ndarray:
@@ -44,9 +46,7 @@ class GroupBootstrap:
         -------
         ndarray of float64, shape (draws, K)
         """
-        sums = np.stack(
-            [np.bincount(self.codes, column, self.n_groups) for column in values.T], axis=1
-        )
+        sums = self._membership @ values
         return np.concatenate([counts.astype(np.float64) @ sums for counts in self._counts()])
 
     def means(self, values: np.ndarray) -> np.ndarray:

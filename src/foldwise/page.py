@@ -50,17 +50,18 @@ def figures(
             yield f"curves_{name}", figure
 
 
-def both_themes(figure: Figure) -> dict[str, str]:
-    """Return a figure as data URIs for the light and the dark theme; it is left dark."""
+def both_themes(figure: Figure) -> dict[str, bytes]:
+    """Return a figure as PNG for the light and for the dark theme; it is left dark."""
     found = {}
     for theme in ("light", "dark"):
         buffer = io.BytesIO()
         plots.save(figure, buffer, dark=theme == "dark")
-        found[theme] = "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+        found[theme] = buffer.getvalue()
+        figure.set_layout_engine("none")  # laid out once: the other theme moves nothing
     return found
 
 
-def render(form: str, facts: dict[str, Any], images: dict[str, dict[str, str]]) -> str:
+def render(form: str, facts: dict[str, Any], images: dict[str, dict[str, bytes]]) -> str:
     """Return `report.md` or `report.html` as text.
 
     Parameters
@@ -85,6 +86,7 @@ def render(form: str, facts: dict[str, Any], images: dict[str, dict[str, str]]) 
         "span": span,
         "percent": percent,
         "p": p_value,
+        "embedded": lambda png: "data:image/png;base64," + base64.b64encode(png).decode(),
         "thousands": lambda value: number(value, 0),
     }
     text = templates.get_template(f"report.{form}.jinja").render(**facts, images=images)

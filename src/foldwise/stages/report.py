@@ -34,8 +34,8 @@ def report(run: Run) -> str:
     with atomic(run.output / "plots") as partial:
         partial.mkdir()
         for name, figure in page.figures(evidence, table, facts):
-            plots.save(figure, partial / f"{name}.png")
             images[name] = page.both_themes(figure)
+            (partial / f"{name}.png").write_bytes(images[name]["light"])
             plots.close(figure)
     write_json(run.output / "report.json", facts)
     for form in ("md", "html"):
