@@ -81,6 +81,10 @@ def test_a_report_can_be_written_again_from_its_folder(reported):
     assert after["confidence"] == 0.9
     narrow, wide = (f["intervals"]["trees"]["log_loss"] for f in (after, before))
     assert wide[0] < narrow[0] < narrow[1] < wide[1]
+    assert "--oof" in after["manifest"]["command"]
+    done = foldwise("report", output, "--set", "folds.n=2")
+    assert done.returncode == 2
+    assert "the run is finished" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -197,7 +197,7 @@ def report(
     else:
         require(not output, "report: the report is written into the folder itself; drop --output")
         extra = ["report.learning_curve=true"] if learning_curve else []
-        context = reporting.on_run(folder, input, [*(settings or []), *extra], sys.argv[1:])
+        context = reporting.on_run(folder, input, [*(settings or []), *extra])
     _closing(context)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from joblib import Parallel, delayed
 
 from foldwise.bootstrap import GroupBootstrap
 from foldwise.crossval import fit_on_share, unit_key
@@ -47,11 +48,8 @@ def learning_curve(
     stored = read_json(path)
     if stored and stored["key"] == key:
         return stored
-    units = [(name, share) for name in models for share in SHARES]
+    fitted = _fit_all(run, models, labels, folds)
     points, doubling = [], {}
-    fitted = {}
-    for name, share in track(units, "fitting on parts of the data"):
-        fitted[name, share] = _fit(run, name, share, labels, folds)
     for name in models:
         full = (len(labels) * (1 - 1 / (int(folds.max()) + 1)), losses[name])
         for share in (*SHARES, 1.0):
@@ -71,16 +69,29 @@ def learning_curve(
     return found
 
 
-def _fit(
-    run: Run, name: str, share: float, labels: np.ndarray, folds: np.ndarray
-) -> tuple[float, np.ndarray] | None:
-    """Return the mean number of training rows and the loss of each row, or None."""
-    loss, sizes = np.full(len(labels), np.nan), []
-    for fold in np.unique(folds):
-        made = fit_on_share(run, name, int(fold), share, threads=os.cpu_count() or 1)
-        if made is None:
-            return None
-        n, rows, probabilities = made
-        loss[rows] = row_log_loss(labels[rows], probabilities)
-        sizes.append(n)
-    return float(np.mean(sizes)), loss
+def _fit_all(
+    run: Run, models: list[str], labels: np.ndarray, folds: np.ndarray
+) -> dict[tuple[str, float], tuple[float, np.ndarray] | None]:
+    """Return, by model and share, the mean number of training rows and the loss of each row.
+
+    None where a share is too small for one of the folds.
+    """
+    units = [(m, share, int(k)) for m in models for share in SHARES for k in np.unique(folds)]
+    cores = os.cpu_count() or 1
+    workers = max(1, min(run.competition.jobs or cores, len(units)))
+    work = Parallel(n_jobs=workers, return_as="generator")(
+        delayed(fit_on_share)(run, m, k, share, max(1, cores // workers)) for m, share, k in units
+    )
+    made = track(work, "fitting on parts of the data", total=len(units))
+    done = dict(zip(units, made, strict=True))
+    found: dict[tuple[str, float], tuple[float, np.ndarray] | None] = {}
+    for name in models:
+        for share in SHARES:
+            parts = [part for (m, s, _), part in done.items() if (m, s) == (name, share)]
+            found[name, share] = None
+            if all(part is not None for part in parts):
+                loss = np.empty(len(labels))
+                for _, rows, probabilities in parts:
+                    loss[rows] = row_log_loss(labels[rows], probabilities)
+                found[name, share] = float(np.mean([n for n, *_ in parts])), loss
+    return found

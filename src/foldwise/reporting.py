@@ -10,9 +10,7 @@ from foldwise.manifest import write_manifest
 from foldwise.stage import Run, execute, lock, read_json
 
 
-def on_run(
-    output: Path, input: Path | None, settings: Sequence[str], command: Sequence[str]
-) -> Run:
+def on_run(output: Path, input: Path | None, settings: Sequence[str]) -> Run:
     """Check a finished run for leaks and write its report anew.
 
     Parameters
@@ -22,15 +20,18 @@ def on_run(
     input : Path, optional
         Its raw files, which only a simulated competition's report reads.
     settings : sequence of str
-        `section.key=value` overrides, such as those of `[report]`.
-    command : sequence of str
-        Recorded in the manifest.
+        Overrides of `[report]`, `title` and `metric`; the manifest goes on describing the run.
     """
+    for setting in settings:
+        key = setting.partition("=")[0].strip()
+        require(
+            key.partition(".")[0] in ("report", "title", "metric"),
+            f"--set {setting}: the run is finished; only report.*, title and metric may differ",
+        )
     run = finished(output, input, settings)
     with lock(run.output):
         if "foreign" not in read_json(run.clean / "audit.json"):
             execute("leaks", run)
-        write_manifest(run, list(command))
         execute("report", run)
     return run
 
@@ -49,8 +50,10 @@ def on_files(
     oof, labels
         As in `foreign.read`.
     output : Path
-    settings, command
-        As in `on_run`.
+    settings : sequence of str
+        `section.key=value` overrides.
+    command : sequence of str
+        Recorded in the manifest.
     """
     competition = foreign.base_competition(settings)
     found = foreign.read(oof, labels)
