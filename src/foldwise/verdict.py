@@ -151,7 +151,8 @@ def verdict(table: pd.DataFrame, facts: dict[str, Any], run: Run) -> list[str]:
             f"where {facts['focus']}'s log loss is {worst['gap']:.4f} higher than on all rows "
             f"({worst['low']:.4f} to {worst['high']:.4f})."
         )
-    said.append(_next(facts["levers"], facts["learning_curve"] is not None))
+    curve_is_possible = facts["learning_curve"] is None and not facts["foreign"]
+    said.append(_next(facts["levers"], curve_is_possible))
     return said
 
 
@@ -197,7 +198,7 @@ def _seconds(value: float) -> str:
     return f"{value:,.1f} s" if value < 120 else f"{value / 60:,.1f} min"
 
 
-def _next(found: list[dict[str, Any]], with_curve: bool) -> str:
+def _next(found: list[dict[str, Any]], curve_is_possible: bool) -> str:
     clear = [lever for lever in found if lever["low"] > 0]
     if clear:
         first = clear[0]
@@ -206,7 +207,7 @@ def _next(found: list[dict[str, Any]], with_curve: bool) -> str:
             f"{first['gain']:.4f} ({first['low']:.4f} to {first['high']:.4f}): {first['means']}."
         )
     tried = ", ".join(lever["lever"] for lever in found)
-    hint = "" if with_curve else "; more data was not measured (--learning-curve does)"
+    hint = "; more data was not measured (--learning-curve does)" if curve_is_possible else ""
     return (
         f"No lever measured here is clearly above zero ({tried}){hint}: try another kind of model."
     )
