@@ -34,7 +34,7 @@ from foldwise.stage import (
 )
 from foldwise.terminal import track
 
-FEWEST_OF_A_CLASS = 10  # training rows below which inner splits of a small share break down
+FEWEST_OF_A_CLASS = 5  # training rows below which inner splits of a small share break down
 SHARED_SECTIONS = ("name", "seed", "metric", "data", "pair", "clean", "weights")
 
 
