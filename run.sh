@@ -91,6 +91,7 @@ stage() { "$python" -m foldwise run "$competition" "${options[@]}" --stages "$1"
 
 stage clean       # raw files                  -> clean/: one audited table
 stage folds       # table                      -> folds.parquet: grouped, stratified, frozen
+stage leaks       # table, folds               -> leaks.json: twins, giveaways, train/test shift
 stage features    # table                      -> features/: term counts, structure
 stage baselines   # features, folds            -> models/: prior, logreg, svm, lightgbm
 stage transformer # table, folds               -> models/: bert, embedding

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -10,6 +11,7 @@ import pandas as pd
 import pytest
 
 from foldwise.simulation import simulate
+from foldwise.stages import ORDER
 
 pytestmark = pytest.mark.slow
 
@@ -90,7 +92,7 @@ def test_the_submission_passes_its_own_check(finished):
 def test_a_second_run_skips_every_stage(finished):
     folder, first = finished
     again = run(folder / "in", folder / "out")
-    assert again.stdout.count("unchanged, skipped") == 8
+    assert again.stdout.count("unchanged, skipped") == len(ORDER)
     assert again.stdout.split("\n\n", 1)[1] == first.stdout.split("\n\n", 1)[1]
 
 
@@ -209,3 +211,37 @@ def test_a_ten_line_competition_of_ones_own_works_the_first_time(tmp_path):
         "true",
         "false",
     ]
+
+
+def test_the_learning_curve_is_fitted_on_parts_and_kept(finished, tmp_path):
+    folder, _ = finished
+    out = shutil.copytree(folder / "out", tmp_path / "out")
+    command = ("report", out, "--input", folder / "in", "--learning-curve")
+    done = foldwise(*command)
+    assert done.returncode == 0, done.stderr
+    facts = json.loads((out / "report.json").read_text())["learning_curve"]
+    models = ("logreg", "svm", "lightgbm")
+    full = {row["model"]: row for row in facts["points"] if row["share"] == 1}
+    half = {row["model"]: row for row in facts["points"] if row["share"] == 0.5}
+    assert set(full) == set(half) == set(facts["last_doubling"]) == set(models)
+    for model in models:
+        assert 0.3 < half[model]["rows"] / full[model]["rows"] < 0.7
+        metrics = json.loads((out / "models" / model / "metrics.json").read_text())
+        assert full[model]["log_loss"] == pytest.approx(metrics["overall"]["log_loss"])
+    # An eighth of a hundred rows holds too few of each class, and is left out.
+    assert min(row["share"] for row in facts["points"]) > 0.125
+    kept = (out / "learning_curve.json").stat().st_mtime_ns
+    assert foldwise(*command, "--set", "report.price_per_hour=2.5").returncode == 0
+    assert (out / "learning_curve.json").stat().st_mtime_ns == kept
+    assert json.loads((out / "report.json").read_text())["costs"][1]["money"] > 0
+
+
+def test_two_runs_are_set_side_by_side(finished, tmp_path):
+    folder, _ = finished
+    other = shutil.copytree(folder / "out", tmp_path / "out")
+    done = run(folder / "in", other, "--set", "logreg.C=[0.0003]", "--stages", "clean..ensemble")
+    assert done.returncode == 0, done.stderr
+    done = foldwise("compare", folder / "out", other)
+    assert done.returncode == 0, done.stderr
+    assert "logreg.C" in done.stdout
+    assert "the same predictions" in done.stdout

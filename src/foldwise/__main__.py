@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from foldwise import __version__, config
+from foldwise.arguments import SeveralValues
 from foldwise.errors import UserError, require
 from foldwise.stage import Run, execute, lock
 from foldwise.stages import ORDER
@@ -64,11 +65,16 @@ def run(
         int, typer.Option(min=0, help="Use about N training rows, for a quick look. [0: all]")
     ] = 0,
     force: Annotated[bool, typer.Option(help="Run the stages even if nothing changed.")] = False,
+    learning_curve: Annotated[
+        bool,
+        typer.Option("--learning-curve", help="Fit the cheap models on parts of the data too."),
+    ] = False,
 ) -> None:
     """Run the pipeline: raw files in, submission and report out. Finished work is kept."""
     chosen = _stages(stages or [])
     names = _models(models)
-    settings_ = config.load(competition, settings or (), names)
+    settings = [*(settings or []), *(["report.learning_curve=true"] if learning_curve else [])]
+    settings_ = config.load(competition, settings, names)
     context = Run(
         competition=settings_,
         input=input or Path("input") / settings_.name,
@@ -144,6 +150,73 @@ def predict(
         table = predictor.predict_file(file)
         predicting.write(table, out)
         say(f"{out}: {len(table):,} rows, class and probabilities by {model}")
+
+
+@app.command(cls=SeveralValues)
+def report(
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="[OUTPUT]", help="A finished output folder.")
+    ] = None,
+    oof: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE...",
+            help="Out-of-fold probabilities made elsewhere: .npy, .csv or .parquet, or name=FILE; "
+            "several after one flag.",
+        ),
+    ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(help="Their labels: a column or one-hot; id, group, fold if known."),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Where to report on --oof. [default: output/foreign]")
+    ] = None,
+    input: Annotated[
+        Path | None, typer.Option(help="Raw files of a simulated run. [default: input/<name>]")
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Override one key, e.g. report.bootstrap."),
+    ] = None,
+    learning_curve: Annotated[
+        bool,
+        typer.Option("--learning-curve", help="Fit the cheap models on parts of the data too."),
+    ] = False,
+) -> None:
+    """Report on a finished run again, or on predictions that were made elsewhere."""
+    from foldwise import reporting
+
+    require(bool(folder) != bool(oof), "report: give either an output folder or --oof FILE...")
+    require(bool(oof) == bool(labels), "report: --oof and --labels go together")
+    if oof:
+        require(not learning_curve, "report: --learning-curve needs a run, not --oof files")
+        require(not input, "report: --input goes with an output folder, not with --oof")
+        target = output or Path("output") / "foreign"
+        context = reporting.on_files(oof, labels, target, settings or [], sys.argv[1:])
+    else:
+        require(not output, "report: the report is written into the folder itself; drop --output")
+        extra = ["report.learning_curve=true"] if learning_curve else []
+        context = reporting.on_run(folder, input, [*(settings or []), *extra])
+    _closing(context)
+
+
+@app.command()
+def compare(
+    first: Annotated[Path, typer.Argument(metavar="A", help="Output folder of a run.")],
+    second: Annotated[Path, typer.Argument(metavar="B", help="Output folder of another run.")],
+    output: Annotated[
+        Path | None, typer.Option(help="Also write compare.md and compare.json into this folder.")
+    ] = None,
+) -> None:
+    """Set two runs on the same rows and folds side by side, and say what the change bought."""
+    from foldwise import sidebyside
+
+    facts = sidebyside.compare(first, second)
+    say(sidebyside.render(facts))
+    if output:
+        sidebyside.write(facts, output)
+        say(f"\n{'compare':<12} {output / 'compare.md'}")
 
 
 def _stages(spans: list[str]) -> list[str]:

@@ -72,14 +72,19 @@ def _near_duplicates(keys: list[str], alike: np.ndarray) -> int:
     seen: dict[tuple[int, ...], int] = {}
     found = 0
     for key, code in zip(keys, alike, strict=True):
-        words = key.split()
-        if len(words) < 2 * _SHINGLE:
-            continue
-        codes = pd.util.hash_array(np.array(words, dtype=object), categorize=False)
-        window = np.lib.stride_tricks.sliding_window_view(codes, _SHINGLE)
-        mixed = (window * np.arange(1, 2 * _SHINGLE, 2, dtype=np.uint64)).sum(axis=1)
-        mixed = (mixed ^ (mixed >> np.uint64(31))) * np.uint64(0x9E3779B97F4A7C15)
-        sketch = tuple(np.unique(mixed)[:_SKETCH].tolist())
-        if seen.setdefault(sketch, code) != code:
+        sketch = shingle_sketch(key)
+        if sketch and seen.setdefault(sketch, code) != code:
             found += 1
     return found
+
+
+def shingle_sketch(key: str) -> tuple[int, ...]:
+    """Return the smallest hashes of a text's word shingles; nothing for a text too short."""
+    words = key.split()
+    if len(words) < 2 * _SHINGLE:
+        return ()
+    codes = pd.util.hash_array(np.array(words, dtype=object), categorize=False)
+    window = np.lib.stride_tricks.sliding_window_view(codes, _SHINGLE)
+    mixed = (window * np.arange(1, 2 * _SHINGLE, 2, dtype=np.uint64)).sum(axis=1)
+    mixed = (mixed ^ (mixed >> np.uint64(31))) * np.uint64(0x9E3779B97F4A7C15)
+    return tuple(np.unique(mixed)[:_SKETCH].tolist())

@@ -1,18 +1,23 @@
-"""The numbers and sentences of the report, from the files under an output folder."""
+"""The numbers of the report, from the files under an output folder."""
 
+import re
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 from sklearn.metrics import classification_report
 
 from foldwise import metrics, rows
+from foldwise.bootstrap import GroupBootstrap
 from foldwise.crossval import class_names
+from foldwise.intervals import score_intervals
 from foldwise.leaderboard import COLUMNS, order
 from foldwise.stage import Run, read_json
 
-_WORST_ECE = 0.1
+_SEED = re.compile(r"(.+?)[-_.]?seed[-_]?\d+")
 
 
 @dataclass(frozen=True)
@@ -21,6 +26,7 @@ class Evidence:
 
     Attributes
     ----------
+    ids : ndarray of str, shape (n,)
     labels : ndarray of int64, shape (n,)
     groups, folds : ndarray, shape (n,)
     probabilities : dict of str to ndarray of float64, shape (n, C)
@@ -28,14 +34,18 @@ class Evidence:
     metrics : dict of str to dict
         Each model's `metrics.json`; for the ensemble its `weights.json`.
     classes : list of str
+    bootstrap : GroupBootstrap
+        The draws that every interval of a report comes from.
     """
 
+    ids: np.ndarray
     labels: np.ndarray
     groups: np.ndarray
     folds: np.ndarray
     probabilities: dict[str, np.ndarray]
     metrics: dict[str, dict[str, Any]]
     classes: list[str]
+    bootstrap: GroupBootstrap
 
     @classmethod
     def load(cls, run: Run) -> "Evidence":
@@ -53,23 +63,34 @@ class Evidence:
             probabilities[name] = table[classes].to_numpy()
             file = "weights.json" if name == "ensemble" else "metrics.json"
             found[name] = read_json(folder / file)
-        groups = train["group"].to_numpy()
-        return cls(labels, groups, folds, probabilities, found, classes)
+        groups, ids = train["group"].to_numpy(), train["id"].to_numpy()
+        bootstrap = GroupBootstrap(groups, **bootstrap_options(run))
+        return cls(ids, labels, groups, folds, probabilities, found, classes, bootstrap)
 
-    def losses(self, model: str) -> np.ndarray:
-        """Return the log loss of each row, shape (n,)."""
-        return metrics.row_log_loss(self.labels, self.probabilities[model])
+    @cached_property
+    def losses(self) -> dict[str, np.ndarray]:
+        """Log loss of each row, shape (n,), by model."""
+        return {m: metrics.row_log_loss(self.labels, p) for m, p in self.probabilities.items()}
+
+    @cached_property
+    def right(self) -> dict[str, np.ndarray]:
+        """Whether each row's likeliest class is its label, shape (n,), by model."""
+        return {m: p.argmax(axis=1) == self.labels for m, p in self.probabilities.items()}
+
+    @property
+    def focus(self) -> str:
+        """The model with the lowest log loss: the one whose rows are looked at."""
+        return min(self.losses, key=lambda name: self.losses[name].mean())
 
 
-def leaderboard(evidence: Evidence, run: Run) -> pd.DataFrame:
-    """Return the leaderboard in its final order."""
+def leaderboard(evidence: Evidence, run: Run) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Return the leaderboard in its final order, and the interval of every score by model."""
     members = [m for m, w in evidence.metrics["ensemble"]["weights"].items() if w > 0]
-    records = []
+    records, intervals = [], {}
     for name, probabilities in evidence.probabilities.items():
         facts = evidence.metrics[name]
-        low, high = metrics.group_bootstrap(
-            evidence.losses(name), evidence.groups, **bootstrap_options(run)
-        )
+        intervals[name] = score_intervals(evidence.labels, probabilities, evidence.bootstrap)
+        low, high = intervals[name]["log_loss"]
         cost = [facts] if name != "ensemble" else [facts, *(evidence.metrics[m] for m in members)]
         records.append(
             {
@@ -78,14 +99,15 @@ def leaderboard(evidence: Evidence, run: Run) -> pd.DataFrame:
                 "log_loss_low": low,
                 "log_loss_high": high,
                 # The blend costs what its members cost, and a little more.
-                "train_seconds": sum(c["train_seconds"] for c in cost),
-                "predict_seconds": sum(c["predict_seconds"] for c in cost),
-                "peak_memory_mb": max(c["peak_memory_mb"] for c in cost),
+                "train_seconds": _over([c["train_seconds"] for c in cost], sum),
+                "predict_seconds": _over([c["predict_seconds"] for c in cost], sum),
+                "peak_memory_mb": _over([c["peak_memory_mb"] for c in cost], max),
                 # "cpu, bf16" says all that "cpu" says.
                 "device": max((c["device"] for c in cost if "device" in c), key=len),
             }
         )
-    return order(pd.DataFrame(records)[list(COLUMNS)], run.competition.metric)
+    table = pd.DataFrame(records)[list(COLUMNS)]
+    return order(table, run.competition.metric), intervals
 
 
 def bootstrap_options(run: Run) -> dict[str, Any]:
@@ -98,30 +120,37 @@ def bootstrap_options(run: Run) -> dict[str, Any]:
     }
 
 
-def differences(evidence: Evidence, table: pd.DataFrame, run: Run) -> list[dict[str, Any]]:
-    """Return the paired difference in log loss of every two models, the better one first."""
-    names = list(table.sort_values("log_loss")["model"])
-    found = []
-    for i, better in enumerate(names):
-        for other in names[i + 1 :]:
-            difference, low, high = metrics.paired_difference(
-                evidence.losses(other),
-                evidence.losses(better),
-                evidence.groups,
-                **bootstrap_options(run),
-            )
-            real = low > 0
-            found.append(
-                {
-                    "better": better,
-                    "other": other,
-                    "difference": difference,
-                    "low": low,
-                    "high": high,
-                    "reading": f"{better} is better" if real else "no clear difference",
-                }
-            )
+def error_correlation(evidence: Evidence) -> dict[str, Any]:
+    """Return how alike the models' losses are, row by row (Pearson), the prior left out."""
+    models = [name for name in evidence.losses if name != "prior"]
+    table = np.corrcoef([evidence.losses[name] for name in models])
+    return {"models": models, "correlation": np.atleast_2d(table).tolist()}
+
+
+def seed_noise(evidence: Evidence) -> dict[str, Any]:
+    """Return, for models that were fitted with several seeds, how far luck alone carries.
+
+    Models called alike but for `seed<number>` at the end are one model. `band` is how far two
+    such runs differ by luck with the report's confidence.
+    """
+    runs: dict[str, list[float]] = {}
+    for name, loss in evidence.losses.items():
+        match = _SEED.fullmatch(name)
+        if match:
+            runs.setdefault(match[1], []).append(float(loss.mean()))
+    found = {}
+    for name, losses in runs.items():
+        if len(losses) > 1:
+            spread = float(np.std(losses, ddof=1))
+            tail = (1 + evidence.bootstrap.confidence) / 2
+            reach = float(stats.t.ppf(tail, len(losses) - 1)) * np.sqrt(2) * spread
+            found[name] = {"log_loss": losses, "sd": spread, "band": float(reach)}
     return found
+
+
+def _over(values: list[float | None], function: Any) -> float | None:
+    """Return the sum or maximum, unknown (None) as soon as one value is."""
+    return None if any(value is None for value in values) else function(values)
 
 
 def bayes_floor(evidence: Evidence, run: Run, table: pd.DataFrame) -> dict[str, Any] | None:
@@ -171,84 +200,3 @@ def class_reports(evidence: Evidence) -> dict[str, Any]:
             "confusion": metrics.confusion(evidence.labels, probabilities).tolist(),
         }
     return found
-
-
-def warnings(evidence: Evidence, table: pd.DataFrame, run: Run) -> list[str]:
-    """Return every sentence that a reader must not miss."""
-    found = []
-    scores = table.set_index("model")
-    if "prior" in scores.index:
-        for name in scores.index.drop(["prior"]):
-            if scores.loc[name, "log_loss"] >= scores.loc["prior", "log_loss"]:
-                found.append(f"{name} has no lower log loss than the class frequencies alone.")
-    for name in scores.index:
-        if scores.loc[name, "ece"] > _WORST_ECE:
-            found.append(
-                f"{name} is badly calibrated: its confidence is off by "
-                f"{scores.loc[name, 'ece']:.2f} on average."
-            )
-    for name, facts in evidence.metrics.items():
-        found += [f"{name}: {note}" for note in facts.get("notes", []) if not _expected(note)]
-    features = read_json(run.features / "features.json") or {}
-    found += features.get("notes", [])
-    audit = read_json(run.clean / "audit.json") or {}
-    for split in ("train", "test"):
-        found += audit.get(split, {}).get("warnings", [])
-    if not run.competition.folds.stratify:
-        found.append("The folds were drawn without regard to the classes.")
-    return found
-
-
-def remarks(evidence: Evidence) -> list[str]:
-    """Return what the models noted that is as it should be."""
-    return [
-        f"{name}: {note}"
-        for name, facts in evidence.metrics.items()
-        for note in facts.get("notes", [])
-        if _expected(note)
-    ]
-
-
-def _expected(note: str) -> bool:
-    # A new classification head is what fine-tuning starts from; all else is worth a warning.
-    return "head" in note and ("is new" in note or "newly initialised" in note)
-
-
-def verdict(
-    evidence: Evidence, table: pd.DataFrame, found: list[dict[str, Any]], run: Run
-) -> list[str]:
-    """Return the result in words, true for whatever the numbers are."""
-    metric = run.competition.metric
-    singles = table[~table["model"].isin(["prior", "ensemble"])]
-    if singles.empty:
-        return ["Only the class frequencies were fitted: there is nothing to compare."]
-    up = metric != "log_loss"
-    best = singles.sort_values(metric, ascending=not up, kind="stable").iloc[0]
-    name = metric.replace("_", " ")
-    level = f"{100 * run.competition.report.confidence:.0f} %"
-    said = [f"The best single model is {best['model']}: {name} {best[metric]:.4f} out of fold."]
-    pair = next(d for d in found if {d["better"], d["other"]} == {best["model"], "ensemble"})
-    span = f"{pair['difference']:.4f} ({level} interval {pair['low']:.4f} to {pair['high']:.4f})"
-    if pair["better"] == "ensemble" and pair["low"] > 0:
-        said.append(f"The ensemble is better than it: log loss lower by {span}.")
-    elif pair["better"] == "ensemble":
-        said.append(
-            f"The ensemble's log loss is lower by {span}: the interval holds zero, so these rows "
-            "do not show that it is better."
-        )
-    else:
-        said.append(f"The ensemble is not better than it: its log loss is higher by {span}.")
-    if "prior" in set(table["model"]):
-        against = next(d for d in found if {d["better"], d["other"]} == {best["model"], "prior"})
-        if against["better"] == best["model"] and against["low"] > 0:
-            said.append(
-                f"Against the class frequencies {best['model']} gains {against['difference']:.4f} "
-                f"in log loss ({against['low']:.4f} to {against['high']:.4f})."
-            )
-        else:
-            said.append(f"{best['model']} is not clearly better than the class frequencies.")
-    weights = evidence.metrics["ensemble"]["weights"]
-    unused = [model for model, weight in weights.items() if weight == 0]
-    if unused:
-        said.append(f"Not needed in the blend: {', '.join(unused)}.")
-    return said

@@ -206,6 +206,7 @@ class Report(Section):
     bootstrap: Annotated[int, Field(ge=100)]
     confidence: Annotated[float, Field(gt=0.5, lt=1)]
     price_per_hour: Annotated[float, Field(ge=0)]
+    learning_curve: bool
 
 
 class Simulate(Section):
@@ -277,8 +278,9 @@ class Competition(Section):
 
     @classmethod
     def restore(cls, values: dict[str, Any]) -> "Competition":
-        """Return the configuration that `model_dump(mode="json")` wrote."""
-        return cls.model_validate(_tuples(values))
+        """Return the configuration that `model_dump(mode="json")` wrote, older ones completed."""
+        default = _read(COMPETITIONS / "default.toml")
+        return cls.model_validate(_tuples(_merge(default, values)))
 
     def section(self, *names: str) -> dict[str, Any]:
         """Return the named sections or top-level keys as plain data, for hashing and storing."""
@@ -317,12 +319,21 @@ def load(
     values = _override(default, default, _read(path), str(path))
     competition = _validate(values, str(path))
     for setting in settings:
-        change, origin = _parse_setting(setting), f"--set {setting}"
-        values = _override(values, default, change, origin)
-        competition = _validate(values, origin)
+        values = _apply(values, default, setting)
+        competition = _validate(values, f"--set {setting}")
     if models is not None:
         values = values | {"models": list(models)}
         competition = _validate(values, "--models")
+    return competition
+
+
+def change(competition: Competition, settings: Iterable[str]) -> Competition:
+    """Return a competition with `section.key=value` overrides, checked as in `load`."""
+    default = _read(COMPETITIONS / "default.toml") | {"name": competition.name}
+    values = competition.model_dump(mode="json")
+    for setting in settings:
+        values = _apply(values, default, setting)
+        competition = _validate(values, f"--set {setting}")
     return competition
 
 
@@ -368,6 +379,10 @@ def _override(
 ) -> dict[str, Any]:
     _check_keys(change, known, origin)
     return _merge(values, change)
+
+
+def _apply(values: dict[str, Any], default: dict[str, Any], setting: str) -> dict[str, Any]:
+    return _override(values, default, _parse_setting(setting), f"--set {setting}")
 
 
 def _parse_setting(setting: str) -> dict[str, Any]:

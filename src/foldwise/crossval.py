@@ -34,6 +34,7 @@ from foldwise.stage import (
 )
 from foldwise.terminal import track
 
+FEWEST_OF_A_CLASS = 5  # training rows below which inner splits of a small share break down
 SHARED_SECTIONS = ("name", "seed", "metric", "data", "pair", "clean", "weights")
 
 
@@ -238,3 +239,44 @@ def _unit_record(
         "config": run.competition.model_dump(mode="json"),
         "key": key,
     }
+
+
+def fit_on_share(
+    run: Run, model: str, fold: int, share: float, threads: int = 1
+) -> tuple[int, np.ndarray, np.ndarray] | None:
+    """Fit one model on a share of the training rows of a fold, whole groups drawn at random.
+
+    Nothing is stored. A smaller share of the same fold is a part of a larger one.
+
+    Parameters
+    ----------
+    run, model, fold, threads
+        As in `run_unit`.
+    share : float
+        Of the groups, above 0 and at most 1.
+
+    Returns
+    -------
+    tuple or None
+        Rows fitted on, positions of the fold's rows, and their probabilities, shape (n, C); None
+        where the share holds too few rows of a class to fit on.
+    """
+    classes, kind = class_names(run), model_class(model)
+    folds = pd.read_parquet(run.folds)["fold"].to_numpy()
+    data = rows.load(run, "train", classes, features=kind.uses_features)
+    inside = np.flatnonzero(folds != fold)
+    codes, groups = pd.factorize(data.groups[inside])
+    rank = np.random.default_rng(run.competition.seed + fold).permutation(len(groups))
+    train = data.take(inside[rank[codes] < round(share * len(groups))])
+    if np.bincount(train.labels, minlength=len(classes)).min() < FEWEST_OF_A_CLASS:
+        return None
+    left_out = np.flatnonzero(folds == fold)
+    validation = data.take(left_out)
+    task, factors = _task(run, model, fold, train.labels, classes, threads)
+    if run.competition.weights.oversample:
+        train = train.take(balance.oversample(train.labels, task.seed))
+    with threadpool_limits(threads):
+        fitted = kind.fit(train, task, validation if kind.uses_validation else None)
+        found = balance.correct(fitted.predict(validation.without_labels()), factors)
+    remove(task.scratch)
+    return len(train), left_out, found

@@ -29,21 +29,31 @@ def render(output: Path) -> str:
     """Return the leaderboard of a finished run as aligned text of at most 100 columns."""
     table = pd.read_csv(output / "leaderboard.csv")
     facts = read_json(output / "report.json") or {}
-    head = f"{'model':<11}{'log loss':>9}  {'95 % interval':<17}{'accuracy':>8}{'F1':>7}{'ECE':>7}"
+    wide = max(11, *(len(name) + 1 for name in table["model"]))
+    head = (
+        f"{'model':<{wide}}{'log loss':>9}  {'95 % interval':<17}{'accuracy':>8}{'F1':>7}{'ECE':>7}"
+    )
     lines = [f"{head}{'train s':>9}{'memory MB':>11}  device"]
     level = facts.get("confidence", 0.95)
     lines[0] = lines[0].replace("95 %", f"{100 * level:.0f} %")
     for row in table.itertuples(index=False):
         interval = f"{row.log_loss_low:.4f} – {row.log_loss_high:.4f}"
         lines.append(
-            f"{row.model:<11}{row.log_loss:>9.4f}  {interval:<17}{row.accuracy:>8.3f}"
-            f"{row.f1_macro:>7.3f}{row.ece:>7.3f}{row.train_seconds:>9.1f}"
-            f"{row.peak_memory_mb:>11,.0f}  {row.device}"
+            f"{row.model:<{wide}}{row.log_loss:>9.4f}  {interval:<17}{row.accuracy:>8.3f}"
+            f"{row.f1_macro:>7.3f}{row.ece:>7.3f}{_known(row.train_seconds, 1):>9}"
+            f"{_known(row.peak_memory_mb, 0):>11}  {row.device}"
         )
     bayes = facts.get("bayes")
     if bayes:
         lines.append(
-            f"{'Bayes floor':<11}{bayes['log_loss']:>9.4f}  simulated arena, not human votes"
+            f"{'Bayes floor':<{wide}}{bayes['log_loss']:>9.4f}  simulated arena, not human votes"
         )
-    lines.append("out of fold: every row is scored by models that never saw it or its group")
+    if facts.get("foreign"):
+        lines.append("predictions made elsewhere: that they are out of fold is taken on trust")
+    else:
+        lines.append("out of fold: every row is scored by models that never saw it or its group")
     return "\n".join(lines)
+
+
+def _known(value: float, digits: int) -> str:
+    return "–" if pd.isna(value) else f"{value:,.{digits}f}"

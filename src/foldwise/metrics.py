@@ -6,11 +6,12 @@ import numpy as np
 from sklearn.metrics import accuracy_score, confusion_matrix, log_loss
 from sklearn.metrics import precision_recall_fscore_support as precision_recall_f1
 
+from foldwise.bootstrap import GroupBootstrap
+
 SCORES = (
     "log_loss", "accuracy", "precision_macro", "recall_macro", "f1_macro", "ece"
 )  # fmt: skip
-_ECE_BINS = 15
-_CHUNK = 4_000_000  # resampled values held at once
+ECE_BINS = 15
 
 
 def scores(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
@@ -51,7 +52,7 @@ def row_log_loss(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
 
 
 def reliability(
-    labels: np.ndarray, probabilities: np.ndarray, bins: int = _ECE_BINS
+    labels: np.ndarray, probabilities: np.ndarray, bins: int = ECE_BINS
 ) -> dict[str, np.ndarray]:
     """Return confidence and accuracy of the predicted class in bins of equal width.
 
@@ -62,12 +63,18 @@ def reliability(
     """
     confidence = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == labels
-    place = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    place = confidence_bin(probabilities, bins)
     count = np.bincount(place, minlength=bins)
     with np.errstate(invalid="ignore"):
         mean_confidence = np.bincount(place, confidence, bins) / count
         accuracy = np.bincount(place, right, bins) / count
     return {"count": count, "confidence": mean_confidence, "accuracy": accuracy}
+
+
+def confidence_bin(probabilities: np.ndarray, bins: int = ECE_BINS) -> np.ndarray:
+    """Return the bin of equal width that each row's highest probability lies in, shape (n,)."""
+    place = np.ceil(probabilities.max(axis=1) * bins).astype(int) - 1
+    return np.clip(place, 0, bins - 1)
 
 
 def calibration_error(labels: np.ndarray, probabilities: np.ndarray) -> float:
@@ -107,18 +114,7 @@ def group_bootstrap(
     seed : int
         Seed of the draws.
     """
-    codes = np.unique(groups, return_inverse=True)[1]
-    sums, sizes = np.bincount(codes, values), np.bincount(codes).astype(float)
-    generator = np.random.default_rng(seed)
-    n_groups = len(sums)
-    means: list[np.ndarray] = []
-    step = max(1, _CHUNK // n_groups)
-    for start in range(0, draws, step):
-        drawn = generator.integers(0, n_groups, (min(step, draws - start), n_groups))
-        means.append(sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1))
-    tail = 100 * (1 - confidence) / 2
-    low, high = np.percentile(np.concatenate(means), [tail, 100 - tail])
-    return float(low), float(high)
+    return GroupBootstrap(groups, draws, confidence, seed).interval_of_mean(values)
 
 
 def paired_difference(

@@ -10,7 +10,12 @@ import numpy as np
 mpl.use("Agg")
 
 from matplotlib import pyplot as plt
+from matplotlib.collections import LineCollection
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
+from matplotlib.text import Text
 
 from foldwise import metrics
 
@@ -29,13 +34,47 @@ STYLE = {
     "font.size": 10,
     "legend.frameon": False,
 }
+ON_COLOUR = "on colour"  # mark of a text that stands on a coloured cell, in either theme
+_CARD, _INK = "#1d2329", "#e5e8eb"  # as in the page's style sheet
+_LIGHTER = {"#0072B2": "#3D9BE0", "#56B4E9": "#B5E3FF", "#000000": "#E5E8EB", "#009E73": "#2BC79A"}
 _MANY = 12  # classes above which a matrix carries no numbers
 
 
-def save(figure: Figure, path: Path | BinaryIO) -> None:
-    """Write a figure as PNG, to a path or an open file, and free it."""
-    figure.savefig(path, format="png", metadata={"Software": None})
+def save(figure: Figure, path: Path | BinaryIO, dark: bool = False) -> None:
+    """Write a figure as PNG, to a path or an open file; in light letters on dark if asked."""
+    if dark:
+        _darken(figure)
+    figure.savefig(
+        path, format="png", metadata={"Software": None}, facecolor=_CARD if dark else "white"
+    )
+
+
+def close(figure: Figure) -> None:
+    """Free a figure."""
     plt.close(figure)
+
+
+def _darken(figure: Figure) -> None:
+    """Turn a finished figure to the dark theme: ink, grid, and the colours too dim for it."""
+    for text in figure.findobj(Text):
+        if text.get_gid() != ON_COLOUR and to_hex(text.get_color()) == "#000000":
+            text.set_color(_INK)
+    for axes in figure.axes:
+        axes.set_facecolor(_CARD)
+        axes.tick_params(color=_INK)
+        for spine in axes.spines.values():
+            spine.set_edgecolor(_INK)
+        for line in (*axes.get_xgridlines(), *axes.get_ygridlines()):
+            line.set_color("#3a434c")
+    for line in figure.findobj(Line2D):
+        colour = to_hex(line.get_color()).upper()
+        line.set_color(_LIGHTER.get(colour, line.get_color()))
+    for lines in figure.findobj(LineCollection):
+        lines.set_color([_LIGHTER.get(to_hex(c).upper(), c) for c in lines.get_color()])
+    for patch in figure.findobj(Rectangle):
+        colour = to_hex(patch.get_facecolor()).upper()
+        if colour in _LIGHTER and patch not in [axes.patch for axes in figure.axes]:
+            patch.set_facecolor(_LIGHTER[colour])
 
 
 def loss_intervals(table: Any, floor: float | None) -> Figure:
@@ -54,7 +93,7 @@ def loss_intervals(table: Any, floor: float | None) -> Figure:
                 "Bayes floor", (floor, 1), xycoords=("data", "axes fraction"),
                 xytext=(4, -2), textcoords="offset points", va="top", color=COLOURS[2],
             )  # fmt: skip
-        axes.set_yticks(places, _plain(table["model"]))
+        axes.set_yticks(places, plain(table["model"]))
         axes.set_xlabel("log loss out of fold, nats (lower is better)")
         axes.grid(axis="y", visible=False)
     return figure
@@ -65,7 +104,7 @@ def fold_scores(folds: dict[str, list[float]]) -> Figure:
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(figsize=(6.4, 3.2))
         for (name, losses), colour in zip(folds.items(), _cycle(len(folds)), strict=True):
-            axes.plot(range(len(losses)), losses, "o-", label=_plain([name])[0], color=colour)
+            axes.plot(range(len(losses)), losses, "o-", label=plain([name])[0], color=colour)
         axes.set_xticks(range(len(next(iter(folds.values())))))
         axes.set_xlabel("fold")
         axes.set_ylabel("log loss, nats")
@@ -83,7 +122,7 @@ def confusion(matrix: Sequence[Sequence[int]], classes: Sequence[str], title: st
         figure, axes = plt.subplots(figsize=(size, size * 0.85))
         image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
         places = range(0, len(classes), 5 if many else 1)
-        names = [_short(classes[i]) for i in places]
+        names = [short(classes[i]) for i in places]
         axes.set_xticks(
             places, names, rotation=90 if many else 30, ha="center" if many else "right"
         )
@@ -94,10 +133,12 @@ def confusion(matrix: Sequence[Sequence[int]], classes: Sequence[str], title: st
             for (i, j), share in np.ndenumerate(shares):
                 colour = "white" if share > 0.55 else "black"
                 text = f"{counts[i, j]:.0f}\n{100 * share:.0f} %"
-                axes.text(j, i, text, ha="center", va="center", color=colour, fontsize=9)
+                axes.text(
+                    j, i, text, ha="center", va="center", color=colour, fontsize=9, gid=ON_COLOUR
+                )
         axes.set_xlabel("predicted class")
         axes.set_ylabel("true class")
-        axes.set_title(_plain([title])[0])
+        axes.set_title(plain([title])[0])
         figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.8)
     return figure
 
@@ -114,7 +155,7 @@ def reliability(labels: np.ndarray, probabilities: dict[str, np.ndarray]) -> Fig
             enough = bins["count"] >= max(5, 0.002 * len(labels))
             axes.plot(
                 bins["confidence"][enough], bins["accuracy"][enough], "o-", ms=4, color=colour,
-                label=_plain([name])[0],
+                label=plain([name])[0],
             )  # fmt: skip
         axes.set(xlim=(0, 1), ylim=(0, 1))
         axes.set_xlabel("confidence: probability of the predicted class")
@@ -150,7 +191,7 @@ def curves(name: str, folds: list[dict[str, Any]]) -> Figure | None:
             axes.set_xlabel("boosting round" if name == "lightgbm" else "epoch")
             axes.set_ylabel("loss, nats" if key == "loss" else "accuracy")
             axes.legend()
-        figure.suptitle(f"{_plain([name])[0]}: one line a fold", fontsize=11)
+        figure.suptitle(f"{plain([name])[0]}: one line a fold", fontsize=11)
     return figure
 
 
@@ -163,7 +204,7 @@ def class_balance(counts: dict[str, int]) -> Figure:
         places = np.arange(len(names))[::-1]
         axes.barh(places, values, color=COLOURS[0])
         axes.set_yticks(
-            places, [_short(name) for name in names], fontsize=6 if len(names) > 30 else 9
+            places, [short(name) for name in names], fontsize=6 if len(names) > 30 else 9
         )
         axes.set_xlabel("training rows")
         axes.grid(axis="y", visible=False)
@@ -176,7 +217,7 @@ def weights(shares: dict[str, float]) -> Figure:
         figure, axes = plt.subplots(figsize=(6.4, 0.6 + 0.38 * len(shares)))
         places = np.arange(len(shares))[::-1]
         axes.barh(places, list(shares.values()), color=COLOURS[0])
-        axes.set_yticks(places, _plain(shares))
+        axes.set_yticks(places, plain(shares))
         axes.set_xlabel("weight in the ensemble")
         axes.grid(axis="y", visible=False)
     return figure
@@ -186,11 +227,12 @@ def _cycle(n: int) -> list[str]:
     return [COLOURS[i % len(COLOURS)] for i in range(n)]
 
 
-def _plain(names: Any) -> list[str]:
+def plain(names: Any) -> list[str]:
     """Keep matplotlib from reading a dollar sign as the start of a formula."""
     return [str(name).replace("$", r"\$") for name in names]
 
 
-def _short(name: str) -> str:
+def short(name: str) -> str:
+    """Return a name of at most 24 characters, all of which print."""
     name = "".join(ch if ch.isprintable() else "?" for ch in name)
-    return _plain([name if len(name) <= 24 else name[:23] + "…"])[0]
+    return plain([name if len(name) <= 24 else name[:23] + "…"])[0]

@@ -7,15 +7,19 @@ import pytest
 from fabricate import fabricate
 from sklearn.metrics import accuracy_score, f1_score, log_loss, precision_score, recall_score
 
+from foldwise.config import load
 from foldwise.leaderboard import COLUMNS, render
+from foldwise.stage import Run
 from foldwise.stages.report import report
 
 CLASSES = ["EAP", "HPL", "MWS"]
 
 
-@pytest.fixture
-def finished(make_run):
-    run = make_run("spooky", 'models=["prior", "logreg", "lightgbm"]', "report.bootstrap=200")
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("finished")
+    settings = ('models=["prior", "logreg", "lightgbm"]', "report.bootstrap=200")
+    run = Run(load("spooky", settings), folder, folder / "output")
     labels, _ = fabricate(run, CLASSES)
     report(run)
     return run, labels
@@ -50,23 +54,52 @@ def test_its_numbers_are_what_scikit_learn_finds_in_the_predictions(finished):
         assert row[key] == pytest.approx(function(labels, guess, average="macro"))
 
 
-def test_every_score_in_the_markdown_is_in_the_json(finished):
+def test_every_number_in_the_markdown_is_in_the_json(finished):
     run, _ = finished
     text = (run.output / "report.md").read_text()
-    board = text[text.index("## Leaderboard") : text.index("## Cost")]
+    # Addresses of files and texts are no numbers of the report.
+    text = re.sub(r"\(plots/[^)]*\)", "", text[text.index("## Leaderboard") :])
     known = set()
 
     def collect(value):
-        if isinstance(value, dict | list):
-            for inner in value.values() if isinstance(value, dict) else value:
+        if isinstance(value, dict):
+            for key, inner in value.items():
+                collect(key)
                 collect(inner)
-        elif isinstance(value, float):
-            known.add(f"{value:.4f}")
+        elif isinstance(value, list):
+            known.add(str(len(value)))
+            for inner in value:
+                collect(inner)
+        elif isinstance(value, str):
+            known.update(re.findall(r"\d[\d,.]*\d|\d", value))
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            known.update(f"{v:,.{d}f}".lstrip("-") for v in (value, 100 * value) for d in range(5))
 
     collect(facts_of(run))
-    printed = re.findall(r"-?\d+\.\d{4}", board)
-    assert len(printed) > 20
-    assert set(printed) <= known
+    known |= {"1,000", "0.001"}  # "per 1,000 rows", "p < 0.001"
+    printed = set(re.findall(r"\d[\d,.]*\d|\d", re.sub(r"F1|&#?\w+;", "", text)))
+    assert len(printed) > 150
+    assert printed <= known
+
+
+def test_all_nine_parts_are_there(finished):
+    run, _ = finished
+    page = (run.output / "report.html").read_text()
+    for part in ("leaderboard", "differences", "curves", "ensemble", "levers", "folds"):
+        assert f'id="{part}"' in page
+    for part in ("failures", "slices", "examples", "leaks", "data", "reproduce"):
+        assert f'id="{part}"' in page
+
+
+def test_every_figure_comes_in_both_themes(finished):
+    run, _ = finished
+    page = (run.output / "report.html").read_text()
+    pairs = re.findall(
+        r'<source srcset="(data:[^"]+)" media="\(prefers-color-scheme: dark\)">', page
+    )
+    lights = re.findall(r'<img src="(data:[^"]+)"', page)
+    assert len(pairs) == len(lights) > 8
+    assert not set(pairs) & set(lights)
 
 
 def test_the_page_stands_alone(finished):
@@ -119,7 +152,7 @@ def test_a_model_no_better_than_the_prior_is_a_warning(make_run):
     oof[CLASSES] = np.random.default_rng(0).dirichlet(np.ones(3) * 0.2, len(oof))
     oof.to_parquet(path)
     report(run)
-    assert any("logreg has no lower log loss" in w for w in facts_of(run)["warnings"])
+    assert any("logreg did not learn" in w for w in facts_of(run)["warnings"])
 
 
 def test_only_a_simulated_competition_has_a_floor(finished, make_run, tmp_path):

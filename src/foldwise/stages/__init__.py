@@ -3,6 +3,7 @@
 ORDER = (
     "clean",
     "folds",
+    "leaks",
     "features",
     "baselines",
     "transformer",

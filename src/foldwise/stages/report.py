@@ -1,99 +1,163 @@
 """Compare the models honestly, in a terminal, a page and a table.
 
-Reads  clean/audit.json, folds.parquet, models/*/oof.parquet and metrics.json, ensemble/,
+Reads  clean/, folds.parquet, models/*/oof.parquet and metrics.json, ensemble/, leaks.json,
        features/features.json, manifest.json; for a simulated competition also truth.csv, here
        alone and after every model is fitted
-Writes leaderboard.csv, report.json (every number), report.md, report.html, plots/
+Writes leaderboard.csv, report.json (every number), report.md, report.html, plots/, and, where
+       the learning curve was asked for, learning_curve.json
 """
 
-import base64
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from foldwise import comparison, plots, rows
+from foldwise import comparison, examples, levers, page, plots, rows, slices, verdict
 from foldwise.comparison import Evidence
+from foldwise.learning import learning_curve
+from foldwise.significance import differences
 from foldwise.stage import Run, Stage, atomic, read_json, write_json, write_text
 
 _WORST_CLASSES = 15
+_SLICES = 40  # shown in the page; report.json has all
 
 
 def report(run: Run) -> str:
     """Write every form of the report."""
     evidence = Evidence.load(run)
-    table = comparison.leaderboard(evidence, run)
-    facts = _facts(evidence, table, run)
+    table, intervals = comparison.leaderboard(evidence, run)
+    facts = _facts(evidence, table, intervals, run)
     with atomic(run.output / "leaderboard.csv") as partial:
         table.to_csv(partial, index=False, lineterminator="\n")
-    figures = _figures(evidence, table, facts)
+    images = {}
     with atomic(run.output / "plots") as partial:
         partial.mkdir()
-        for name, figure in figures.items():
-            plots.save(figure, partial / f"{name}.png")
+        for name, figure in page.figures(evidence, table, facts):
+            images[name] = page.both_themes(figure)
+            (partial / f"{name}.png").write_bytes(images[name]["light"])
+            plots.close(figure)
     write_json(run.output / "report.json", facts)
-    images = {name: _embedded(run.output / "plots" / f"{name}.png") for name in figures}
-    templates = Environment(
-        loader=PackageLoader("foldwise", "templates"),
-        autoescape=select_autoescape(enabled_extensions=("html.jinja",)),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    templates.filters |= {"cell": _cell, "thousands": lambda n: f"{n:,.0f}"}
     for form in ("md", "html"):
-        text = templates.get_template(f"report.{form}.jinja").render(**facts, images=images)
-        write_text(run.output / f"report.{form}", _printable(text))
+        write_text(run.output / f"report.{form}", page.render(form, facts, images))
     size = (run.output / "report.html").stat().st_size / 1024**2
     n_models = len(table) - ("ensemble" in set(table["model"]))
     return f"{n_models} models and the ensemble; report.html {size:.1f} MB"
 
 
-def _facts(evidence: Evidence, table: pd.DataFrame, run: Run) -> dict[str, Any]:
-    competition = run.competition
-    found = comparison.differences(evidence, table, run)
+def _facts(
+    evidence: Evidence, table: pd.DataFrame, intervals: dict[str, Any], run: Run
+) -> dict[str, Any]:
+    competition, focus = run.competition, evidence.focus
+    audit, leaks = read_json(run.clean / "audit.json"), read_json(run.output / "leaks.json")
+    texts = _texts(run)
+    kinds = slices.facets(texts, evidence.labels, evidence.classes, competition.pair)
+    by_slice = slices.slice_table(kinds, evidence.losses, evidence.right, focus, evidence.bootstrap)
     folds = {name: facts["folds"] for name, facts in evidence.metrics.items() if name != "ensemble"}
-    price = competition.report.price_per_hour
-    costs = [
-        {
-            "model": row["model"],
-            "train_seconds": row["train_seconds"],
-            "seconds_per_1000_rows": 1000 * row["predict_seconds"] / len(evidence.labels),
-            "peak_memory_mb": row["peak_memory_mb"],
-            "device": row["device"],
-            "money": price * row["train_seconds"] / 3600,
-        }
-        for row in table.to_dict("records")
-    ]
-    blend = {k: v for k, v in evidence.metrics["ensemble"].items() if k != "classes"}
-    return {
+    curve = None
+    if competition.report.learning_curve and "foreign" not in audit:
+        curve = learning_curve(run, evidence.labels, evidence.losses, evidence.bootstrap)
+    found = differences(evidence.losses, evidence.right, evidence.bootstrap)
+    noise = comparison.seed_noise(evidence)
+    band = max((entry["band"] for entry in noise.values()), default=0.0)
+    for pair in found:
+        if pair["difference"] < band:
+            pair["reading"] += "; within seed noise"
+    facts = {
         "title": competition.title or competition.name,
         "name": competition.name,
         "metric": competition.metric,
         "simulated": competition.simulate.train_rows > 0,
+        "foreign": audit.get("foreign"),
         "confidence": competition.report.confidence,
         "bootstrap": competition.report.bootstrap,
-        "price_per_hour": price,
+        "price_per_hour": competition.report.price_per_hour,
         "classes": evidence.classes,
         "n_rows": len(evidence.labels),
-        "n_groups": len(np.unique(evidence.groups)),
-        "verdict": comparison.verdict(evidence, table, found, run),
-        "warnings": comparison.warnings(evidence, table, run),
-        "remarks": comparison.remarks(evidence),
+        "n_groups": evidence.bootstrap.n_groups,
+        "focus": focus,
         "leaderboard": table.to_dict("records"),
+        "intervals": intervals,
         "bayes": comparison.bayes_floor(evidence, run, table),
         "differences": found,
-        "costs": costs,
+        "seed_noise": noise,
+        "costs": _costs(table, len(evidence.labels), competition.report.price_per_hour),
         "fold_log_loss": {m: [f["log_loss"] for f in parts] for m, parts in folds.items()},
         "fold_details": folds,
         "fold_sizes": np.bincount(evidence.folds).tolist(),
-        "ensemble": blend,
+        "ensemble": {k: v for k, v in evidence.metrics["ensemble"].items() if k != "classes"},
+        "left_out": _left_out(evidence, run),
+        "error_correlation": comparison.error_correlation(evidence),
+        "recalibration": levers.recalibration(
+            evidence.labels, evidence.probabilities[focus], evidence.folds, evidence.bootstrap
+        ),
+        "learning_curve": curve,
         "class_reports": _shortened(comparison.class_reports(evidence)),
-        "audit": read_json(run.clean / "audit.json"),
+        "slices": by_slice,
+        "shown_slices": _SLICES,
+        "worst_slice": slices.worst(by_slice),
+        "examples": _examples(evidence, texts),
+        "leaks": leaks,
+        "audit": audit,
         "manifest": read_json(run.output / "manifest.json") or {},
     }
+    facts = page.without_nan(facts)
+    facts["levers"] = verdict.levers(facts)
+    facts["verdict"] = verdict.verdict(table, facts, run)
+    facts["warnings"] = verdict.warnings(evidence, table, leaks, run)
+    facts["remarks"] = verdict.remarks(evidence)
+    return facts
+
+
+def _texts(run: Run) -> dict[str, np.ndarray]:
+    """Return the text columns; none where the predictions came without texts."""
+    table = pd.read_parquet(rows.table_path(run, "train"))
+    return {
+        name: table[name].to_numpy(dtype=object)
+        for name in run.competition.data.text
+        if name in table
+    }
+
+
+def _costs(table: pd.DataFrame, n: int, price: float) -> list[dict[str, Any]]:
+    return [
+        {
+            "model": row["model"],
+            "train_seconds": row["train_seconds"],
+            "seconds_per_1000_rows": 1000 * row["predict_seconds"] / n,
+            "peak_memory_mb": row["peak_memory_mb"],
+            "device": row["device"],
+            "money": price * row["train_seconds"] / 3600,
+        }
+        for row in table.astype({"train_seconds": float, "predict_seconds": float}).to_dict(
+            "records"
+        )
+    ]
+
+
+def _left_out(evidence: Evidence, run: Run) -> dict[str, Any]:
+    """Return what the blend loses without each model; nothing to say of a blend of one."""
+    blend = evidence.metrics["ensemble"]
+    members = {m: evidence.probabilities[m] for m, w in blend["weights"].items() if w > 0}
+    if len(members) < 2:
+        return {}
+    return levers.leave_one_out(
+        evidence.labels,
+        members,
+        evidence.probabilities["ensemble"],
+        evidence.folds,
+        blend["method"],
+        run.competition.ensemble.bias,
+        evidence.bootstrap,
+    )
+
+
+def _examples(evidence: Evidence, texts: dict[str, np.ndarray]) -> dict[str, Any]:
+    singles = {m: p for m, p in evidence.probabilities.items() if m not in ("prior", "ensemble")}
+    focus = evidence.focus
+    chosen = examples.choose(evidence.labels, evidence.probabilities[focus], list(singles.values()))
+    said = {focus: evidence.probabilities[focus]} | singles
+    return examples.describe(chosen, evidence.ids, texts, evidence.classes, said, focus)
 
 
 def _shortened(reports: dict[str, Any]) -> dict[str, Any]:
@@ -105,46 +169,11 @@ def _shortened(reports: dict[str, Any]) -> dict[str, Any]:
     return reports
 
 
-def _figures(evidence: Evidence, table: pd.DataFrame, facts: dict[str, Any]) -> dict[str, Any]:
-    floor = facts["bayes"]["log_loss"] if facts["bayes"] else None
-    models = {m: p for m, p in evidence.probabilities.items() if m != "prior"}
-    figures = {
-        "log_loss": plots.loss_intervals(table, floor),
-        "folds": plots.fold_scores(facts["fold_log_loss"]),
-        "weights": plots.weights(facts["ensemble"]["weights"]),
-        "reliability": plots.reliability(evidence.labels, models),
-        "class_balance": plots.class_balance(facts["audit"]["train"]["class_balance"]),
-    }
-    for name in models:
-        matrix = facts["class_reports"][name]["confusion"]
-        figures[f"confusion_{name}"] = plots.confusion(matrix, evidence.classes, name)
-    for name, folds in facts["fold_details"].items():
-        figure = plots.curves(name, folds)
-        if figure is not None:
-            figures[f"curves_{name}"] = figure
-    return figures
-
-
-def _embedded(path: Path) -> str:
-    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
-
-
-def _cell(text: object) -> str:
-    """Make text safe inside a Markdown table: no pipes, no tags, no line breaks."""
-    plain = " ".join(str(text).split())
-    for sign, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("|", "&#124;")):
-        plain = plain.replace(sign, entity)
-    return plain
-
-
-def _printable(text: str) -> str:
-    return "".join(ch for ch in text if ch in "\n\t" or ord(ch) >= 32)
-
-
 def _reads(run: Run) -> list[Path]:
     paths = [run.folds, run.clean / "audit.json", rows.table_path(run, "train")]
     paths += [run.ensemble / "oof.parquet", run.ensemble / "test.parquet"]
     paths += [run.ensemble / "weights.json", run.features / "features.json"]
+    paths.append(run.output / "leaks.json")
     for name in run.competition.models:
         paths += [run.model(name) / "oof.parquet", run.model(name) / "metrics.json"]
     if run.competition.simulate.train_rows:
@@ -153,7 +182,9 @@ def _reads(run: Run) -> list[Path]:
 
 
 def _writes(run: Run) -> list[Path]:
-    names = ("leaderboard.csv", "report.json", "report.md", "report.html", "plots")
+    names = ["leaderboard.csv", "report.json", "report.md", "report.html", "plots"]
+    if (run.output / "learning_curve.json").exists():
+        names.append("learning_curve.json")
     return [run.output / name for name in names]
 
 

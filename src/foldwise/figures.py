@@ -1,0 +1,112 @@
+"""Figures of what the comparison found: differences, slices, alike errors, the learning curve."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+
+from foldwise.plots import COLOURS, ON_COLOUR, STYLE, plain, short
+
+_MOST = 28  # lines of a forest plot
+
+
+def differences(pairs: Sequence[dict[str, Any]], noise: float | None) -> Figure:
+    """Draw every paired difference with its interval, and the band of seed noise if it is known."""
+    names = [f"{pair['other']} − {pair['better']}" for pair in pairs]
+    figure = _forest(names, pairs, "difference", "difference in log loss, nats")
+    if noise is not None:
+        axes = figure.axes[0]
+        axes.axvspan(-noise, noise, color="#888888", alpha=0.25, linewidth=0)
+        axes.annotate(
+            "seed noise", (noise, 1), xycoords=("data", "axes fraction"), xytext=(3, -2),
+            textcoords="offset points", va="top",
+        )  # fmt: skip
+    return figure
+
+
+def slices(table: Sequence[dict[str, Any]], focus: str) -> Figure:
+    """Draw how much worse or better than on all rows a model is on each slice."""
+    shown = [entry for entry in table if entry["low"] is not None]
+    names = [f"{entry['respect']}: {entry['slice']}" for entry in shown]
+    what = f"log loss of {plain([focus])[0]} less that on all rows, nats"
+    return _forest(names, shown, "gap", what)
+
+
+def left_out(gains: dict[str, dict[str, Any]]) -> Figure:
+    """Draw how much worse the blend is without each of its models."""
+    return _forest(list(gains), list(gains.values()), "gain", "log loss lost without it, nats")
+
+
+def error_correlation(models: Sequence[str], table: Sequence[Sequence[float]]) -> Figure:
+    """Draw how alike the models' row losses are: low numbers make a blend worth while."""
+    values = np.array(table)
+    with plt.rc_context(STYLE | {"axes.grid": False}):
+        size = 2.4 + 0.5 * len(models)
+        figure, axes = plt.subplots(figsize=(size, size * 0.82))
+        image = axes.imshow(values, cmap="cividis", vmin=min(0, values.min()), vmax=1)
+        places = range(len(models))
+        axes.set_xticks(places, [short(name) for name in models], rotation=30, ha="right")
+        axes.set_yticks(places, [short(name) for name in models])
+        for (i, j), value in np.ndenumerate(values):
+            colour = "black" if value > 0.55 else "white"
+            axes.text(
+                j, i, f"{value:.2f}", ha="center", va="center", color=colour, fontsize=9,
+                gid=ON_COLOUR,
+            )  # fmt: skip
+        figure.colorbar(image, ax=axes, label="correlation of row losses", shrink=0.8)
+    return figure
+
+
+def learning_curve(points: Sequence[dict[str, Any]]) -> Figure:
+    """Draw log loss against training rows, on a logarithmic axis."""
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(figsize=(6.4, 3.8))
+        models = list(dict.fromkeys(point["model"] for point in points))
+        for place, model in enumerate(models):
+            mine = [point for point in points if point["model"] == model]
+            losses = np.array([point["log_loss"] for point in mine])
+            reach = np.abs([[p["low"], p["high"]] for p in mine] - losses[:, None]).T
+            axes.errorbar(
+                [point["rows"] for point in mine], losses, yerr=reach, fmt="o-", markersize=4,
+                capsize=3, color=COLOURS[place % len(COLOURS)], label=plain([model])[0],
+            )  # fmt: skip
+        axes.set_xscale("log", base=2)
+        ticks = sorted({point["rows"] for point in points if point["model"] == models[0]})
+        axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
+        axes.minorticks_off()
+        axes.set_xlabel("training rows of a fold")
+        axes.set_ylabel("log loss out of fold, nats")
+        axes.legend()
+    return figure
+
+
+def _forest(
+    names: Sequence[str], entries: Sequence[dict[str, Any]], key: str, label: str
+) -> Figure:
+    """Draw values with their intervals, one a line, against zero; the first ones of a long list."""
+    names, entries = names[:_MOST], entries[:_MOST]
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(figsize=(7.2, 0.9 + 0.27 * len(entries)))
+        places = np.arange(len(entries))[::-1]
+        for place, entry in zip(places, entries, strict=True):
+            value = entry[key]
+            reach = np.array([[value - entry["low"]], [entry["high"] - value]])
+            clear = entry["low"] > 0 or entry["high"] < 0
+            axes.errorbar(
+                value, place, xerr=np.maximum(reach, 0), fmt="o" if clear else "s", capsize=3,
+                markersize=4.5, color=COLOURS[0] if clear else COLOURS[1],
+                markerfacecolor=None if clear else "none",
+            )  # fmt: skip
+        axes.axvline(0, color="#888888", linewidth=1)
+        axes.set_yticks(places, plain(_cut(names)), fontsize=9)
+        axes.set_ylim(-0.7, len(entries) - 0.3)
+        axes.set_xlabel(f"{label} (hollow: the interval holds zero)")
+        axes.grid(axis="y", visible=False)
+    return figure
+
+
+def _cut(names: Sequence[str]) -> list[str]:
+    plain_ = ["".join(ch if ch.isprintable() else "?" for ch in name) for name in names]
+    return [name if len(name) <= 52 else name[:51] + "…" for name in plain_]

@@ -1,0 +1,342 @@
+"""Probability and label files as other people write them: .npy, .csv, .parquet; checked, in order.
+
+Every fault is a `UserError` of one line with the file and the row or column.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from foldwise.errors import UserError, require
+from foldwise.targets import RESERVED
+
+SUFFIXES = (".npy", ".csv", ".parquet")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_TAKEN = ("prior", "ensemble")  # what the pipeline itself writes
+_LABEL = ("label", "target", "y", "class")
+_SUM_TOLERANCE = 1e-3  # float16 files and files rounded to four digits stay within it
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What a labels file holds.
+
+    Attributes
+    ----------
+    ids : ndarray of str, shape (n,)
+        Row numbers from 0 where the file has no ids.
+    values : ndarray of object, shape (n,)
+        The label of each row as text.
+    named : tuple of str
+        The one-hot columns in their order; empty for a single column of labels.
+    groups, folds : ndarray, shape (n,), or None
+    has_ids : bool
+    """
+
+    ids: np.ndarray
+    values: np.ndarray
+    named: tuple[str, ...]
+    groups: np.ndarray | None
+    folds: np.ndarray | None
+    has_ids: bool
+
+    def encode(
+        self, columns: list[tuple[str, ...] | int], path: Path
+    ) -> tuple[np.ndarray, list[str]]:
+        """Return class indexes and class names, given the columns of the probability files.
+
+        Labels 0 to C - 1 count the columns; others are names, in the order of the columns that
+        bear them, else sorted.
+        """
+        widths = {c if isinstance(c, int) else len(c) for c in columns}
+        require(len(widths) == 1, f"--oof: the files hold {_listed(widths)} classes: not the same")
+        width = widths.pop()
+        found = _sorted(set(self.values))
+        names = next((c for c in columns if not isinstance(c, int)), None)
+        if self.named:
+            classes = list(self.named)
+        elif names and set(found) <= set(names):
+            classes = list(names)
+        elif set(found) <= {str(k) for k in range(width)}:
+            classes = list(names) if names else [str(k) for k in range(width)]
+            codes = self.values.astype(np.int64)
+            _check_classes(codes, classes, path)
+            return codes, classes
+        else:
+            classes = found
+        require(
+            len(classes) == width,
+            f"{path}: {len(classes)} classes ({_listed(classes)}), but the probability files have "
+            f"{width} columns",
+        )
+        codes = np.asarray(pd.Categorical(self.values, categories=classes).codes, np.int64)
+        _check_classes(codes, classes, path)
+        return codes, classes
+
+
+@dataclass(frozen=True)
+class Array:
+    """What a probability file holds, in the row order of the labels.
+
+    Attributes
+    ----------
+    values : ndarray of float64, shape (n, C)
+    columns : tuple of str or int
+        Names of the columns, or how many there are where they have none.
+    folds : ndarray, shape (n,), or None
+    """
+
+    values: np.ndarray
+    columns: tuple[str, ...] | int
+    folds: np.ndarray | None
+
+    def in_order(self, classes: list[str], named: tuple[str, ...], path: Path) -> np.ndarray:
+        """Return the columns in the order of the classes."""
+        if isinstance(self.columns, int):
+            return self.values
+        require(
+            set(self.columns) == set(classes),
+            f"{path}: columns {_listed(self.columns)} are not the classes {_listed(classes)}",
+        )
+        return self.values[:, [self.columns.index(name) for name in classes]]
+
+
+def split_name(item: str) -> tuple[str, Path]:
+    """Return the model's name and path of `path` or `name=path`.
+
+    A file called `oof` lies in a folder with the model's name, as this pipeline writes it.
+    """
+    head, equals, tail = item.partition("=")
+    if equals and _NAME.fullmatch(head) and not Path(item).exists():
+        name, path = head, Path(tail)
+    else:
+        path = Path(item)
+        name = path.resolve().parent.name if path.stem == "oof" else path.stem
+        name = re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._-") or "model"
+    require(
+        name not in _TAKEN,
+        f"--oof {item}: the name {name!r} is taken; give another: another-name={path}",
+    )
+    return name, path
+
+
+def read_labels(path: Path) -> Labels:
+    """Read labels from .npy (one value a row, or one-hot) or a table."""
+    if path.suffix.lower() == ".npy":
+        array = _load_npy(path)
+        require(array.ndim in (1, 2), f"{path}: {array.ndim} dimensions; labels have 1, one-hot 2")
+        if array.ndim == 2:
+            _check_one_hot(array, path)
+            array = array.argmax(axis=1)
+        ids = np.array([str(i) for i in range(len(array))], dtype=object)
+        return Labels(ids, _as_text(array, path), (), None, None, has_ids=False)
+    table = _read_table(path)
+    ids = _ids(table, path)
+    groups = table["group"].to_numpy(dtype=object) if "group" in table else None
+    folds = _fold_column(table, path)
+    rest = [c for c in table if c not in ("group", "fold") and c != _id_column(table)]
+    column = next((c for c in _LABEL if c in rest), rest[0] if len(rest) == 1 else None)
+    if column is not None:
+        values, named = _as_text(table[column].to_numpy(dtype=object), path), ()
+    else:
+        require(
+            len(rest) > 1,
+            f"{path}: no label column; name one of its columns 'label', or give one-hot columns",
+        )
+        numbers = table[rest].apply(pd.to_numeric, errors="coerce").to_numpy()
+        require(
+            np.isin(numbers, (0, 1)).all(),
+            f"{path}: columns {_listed(rest)}: neither one called 'label' nor one-hot (0 and 1)",
+        )
+        _check_one_hot(numbers, path)
+        values, named = np.array(rest, dtype=object)[numbers.argmax(axis=1)], tuple(rest)
+    made = np.array([str(i) for i in range(len(table))], dtype=object)
+    return Labels(made if ids is None else ids, values, named, groups, folds, ids is not None)
+
+
+def read_array(path: Path, truth: Labels) -> Array:
+    """Read a probability file and bring its rows into the order of the labels."""
+    n = len(truth.ids)
+    if path.suffix.lower() == ".npy":
+        values, folds = _load_npy(path), None
+        require(values.ndim in (1, 2), f"{path}: {values.ndim} dimensions; give rows x classes")
+        _check_count(path, len(values), n)
+        return Array(*_both_classes(_numbers(values, path), None), folds)
+    table = _read_table(path)
+    ids, folds = _ids(table, path), _fold_column(table, path)
+    meta = {_id_column(table), "fold", "group", "label"}
+    rest = [c for c in table if c not in meta]
+    require(bool(rest), f"{path}: no column of probabilities")
+    values = _numbers(table[rest].to_numpy(dtype=object), path)
+    if ids is None or not truth.has_ids:
+        _check_count(path, len(values), n)
+    else:
+        order = _match(ids, truth.ids, path)
+        values, folds = values[order], None if folds is None else folds[order]
+    return Array(*_both_classes(values, tuple(rest)), folds)
+
+
+def check_rows(values: np.ndarray, path: Path) -> np.ndarray:
+    """Return probabilities whose rows sum to exactly 1, or name the first row that is none."""
+    finite = np.isfinite(values).all(axis=1)
+    if not finite.all():
+        row = int(np.argmin(finite))
+        raise UserError(f"{path}: row {row + 1} holds a value that is missing or not finite")
+    outside = (values < 0).any(axis=1) | (values > 1 + _SUM_TOLERANCE).any(axis=1)
+    sums = values.sum(axis=1)
+    wrong = outside | (np.abs(sums - 1) > _SUM_TOLERANCE)
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        shown = ", ".join(f"{v:.4g}" for v in values[row, :6])
+        what = "a value outside 0 to 1" if outside[row] else f"a sum of {sums[row]:.4f}"
+        raise UserError(f"{path}: row {row + 1} ({shown}) has {what}: give probabilities")
+    return values / sums[:, None]
+
+
+def _both_classes(
+    values: np.ndarray, columns: tuple[str, ...] | None
+) -> tuple[np.ndarray, tuple[str, ...] | int]:
+    """Complete the probability of the second of two classes by that of the first."""
+    values = values[:, None] if values.ndim == 1 else values
+    if values.shape[1] == 1:
+        return np.column_stack([1 - values[:, 0], values[:, 0]]), 2
+    return values, columns or values.shape[1]
+
+
+def _match(ids: np.ndarray, wanted: np.ndarray, path: Path) -> np.ndarray:
+    places = pd.Series(np.arange(len(ids)), index=ids)
+    again = places.index.duplicated()
+    require(not again.any(), f"{path}: id {places.index[np.argmax(again)]!r} stands there twice")
+    order = places.reindex(wanted).to_numpy()
+    absent = np.isnan(order)
+    if absent.any():
+        raise UserError(
+            f"{path}: {int(absent.sum())} of the {len(wanted)} labelled ids are missing, "
+            f"the first is {wanted[np.argmax(absent)]!r}"
+        )
+    extra = len(ids) - len(wanted)
+    if extra:
+        stranger = next(i for i in ids if i not in set(wanted))
+        raise UserError(f"{path}: {extra} rows have no label, the first is id {stranger!r}")
+    return order.astype(np.int64)
+
+
+def _load_npy(path: Path) -> np.ndarray:
+    require(path.is_file(), f"{path}: no such file")
+    try:
+        array = np.load(path, allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        raise UserError(f"{path}: not a plain .npy array: {_one_line(error)}") from None
+    require(
+        isinstance(array, np.ndarray) and array.ndim > 0 and len(array) > 0,
+        f"{path}: holds no rows",
+    )
+    return array
+
+
+def _read_table(path: Path) -> pd.DataFrame:
+    require(path.is_file(), f"{path}: no such file")
+    suffix = path.suffix.lower()
+    require(suffix in SUFFIXES, f"{path}: unknown file type; use one of {', '.join(SUFFIXES)}")
+    try:
+        if suffix == ".parquet":
+            table = pd.read_parquet(path)
+        else:
+            table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    except (ValueError, OSError) as error:
+        raise UserError(f"{path}: cannot be read as {suffix}: {_one_line(error)}") from None
+    require(len(table) > 0, f"{path}: no rows below the header")
+    table.columns = [str(column).strip() for column in table.columns]
+    require(table.columns.is_unique, f"{path}: two columns have the same name")
+    return table
+
+
+def _id_column(table: pd.DataFrame) -> str | None:
+    if "id" in table:
+        return "id"
+    like = [c for c in table if re.fullmatch(r"(?:.*[_ ])?id", c, re.IGNORECASE)]
+    return like[0] if len(like) == 1 else None
+
+
+def _ids(table: pd.DataFrame, path: Path) -> np.ndarray | None:
+    column = _id_column(table)
+    if column is None:
+        return None
+    ids = np.array([str(value) for value in table[column]], dtype=object)
+    again = pd.Index(ids).duplicated()
+    require(not again.any(), f"{path}: id {ids[np.argmax(again)]!r} stands there twice")
+    return ids
+
+
+def _fold_column(table: pd.DataFrame, path: Path) -> np.ndarray | None:
+    if "fold" not in table:
+        return None
+    numbers = pd.to_numeric(table["fold"], errors="coerce").to_numpy(dtype=float)
+    bad = ~np.isfinite(numbers) | (numbers % 1 != 0)
+    require(not bad.any(), f"{path}: row {np.argmax(bad) + 1}: fold is not a whole number")
+    return numbers.astype(np.int64)
+
+
+def _numbers(values: np.ndarray, path: Path) -> np.ndarray:
+    try:
+        return values.astype(np.float64)
+    except (ValueError, TypeError):
+        pass
+    flat = values if values.ndim == 2 else values[:, None]
+    for row, cells in enumerate(flat, start=1):
+        for cell in cells:
+            if pd.isna(pd.to_numeric(pd.Series([cell]), errors="coerce")).any():
+                raise UserError(f"{path}: row {row}: {cell!r} is not a probability")
+    raise UserError(f"{path}: holds values of type {values.dtype}, not numbers")
+
+
+def _as_text(values: np.ndarray, path: Path) -> np.ndarray:
+    texts = np.empty(len(values), dtype=object)
+    for row, value in enumerate(values):
+        missing = value is None or value != value or str(value).strip() == ""
+        require(not missing, f"{path}: row {row + 1} has no label")
+        whole = isinstance(value, float | np.floating) and float(value).is_integer()
+        texts[row] = str(int(value)) if whole else str(value).strip()
+    return texts
+
+
+def _check_one_hot(values: np.ndarray, path: Path) -> None:
+    wrong = ~np.isin(values, (0, 1)).all(axis=1) | (values.sum(axis=1) != 1)
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        shown = ", ".join(f"{v:g}" for v in values[row, :6])
+        raise UserError(f"{path}: row {row + 1} ({shown}): exactly one column must be 1, others 0")
+
+
+def _check_classes(codes: np.ndarray, classes: list[str], path: Path) -> None:
+    require(len(classes) > 1, f"{path}: only one class: there is nothing to score")
+    counts = np.bincount(codes, minlength=len(classes))
+    for name, count in zip(classes, counts, strict=True):
+        require(count > 0, f"{path}: no row has the class {name!r}")
+        require(name not in RESERVED, f"{path}: class {name!r} has the name of an output column")
+
+
+def _check_count(path: Path, rows: int, wanted: int) -> None:
+    require(
+        rows == wanted,
+        f"{path}: {rows:,} rows, but the labels file has {wanted:,}; without ids they must agree",
+    )
+
+
+def _sorted(names: set[str]) -> list[str]:
+    try:
+        return sorted(names, key=float)
+    except ValueError:
+        return sorted(names)
+
+
+def _listed(names: object) -> str:
+    shown = [repr(name) for name in names]
+    return ", ".join(shown[:6]) + (", …" if len(shown) > 6 else "")
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]

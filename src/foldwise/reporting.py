@@ -1,0 +1,94 @@
+"""The report without the pipeline: on a run that is finished, or on predictions from elsewhere."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from foldwise import config, foreign
+from foldwise.config import Competition
+from foldwise.errors import require
+from foldwise.manifest import write_manifest
+from foldwise.stage import Run, execute, lock, read_json
+
+
+def on_run(output: Path, input: Path | None, settings: Sequence[str]) -> Run:
+    """Check a finished run for leaks and write its report anew.
+
+    Parameters
+    ----------
+    output : Path
+        Its output folder; the manifest there holds its configuration.
+    input : Path, optional
+        Its raw files, which only a simulated competition's report reads.
+    settings : sequence of str
+        Overrides of `[report]`, `title` and `metric`; the manifest goes on describing the run.
+    """
+    for setting in settings:
+        key = setting.partition("=")[0].strip()
+        require(
+            key.partition(".")[0] in ("report", "title", "metric"),
+            f"--set {setting}: the run is finished; only report.*, title and metric may differ",
+        )
+    run = finished(output, input, settings)
+    with lock(run.output):
+        if "foreign" not in read_json(run.clean / "audit.json"):
+            execute("leaks", run)
+        execute("report", run)
+    return run
+
+
+def on_files(
+    oof: Sequence[str],
+    labels: Path,
+    output: Path,
+    settings: Sequence[str],
+    command: Sequence[str],
+) -> Run:
+    """Bring predictions from elsewhere into `output`, blend them, and write their report.
+
+    Parameters
+    ----------
+    oof, labels
+        As in `foreign.read`.
+    output : Path
+    settings : sequence of str
+        `section.key=value` overrides.
+    command : sequence of str
+        Recorded in the manifest.
+    """
+    competition = foreign.base_competition(settings)
+    found = foreign.read(oof, labels)
+    with lock(output):
+        run = foreign.write(found, output, competition)
+        for name in ("ensemble", "report"):
+            write_manifest(run, list(command))  # the report shows it
+            execute(name, run)
+    return run
+
+
+def finished(output: Path, input: Path | None = None, settings: Sequence[str] = ()) -> Run:
+    """Return the run of an output folder, with the configuration that its manifest holds.
+
+    Raises
+    ------
+    UserError
+        No finished run is there.
+    """
+    require(output.is_dir(), f"{output}: no such folder")
+    manifest = read_json(output / "manifest.json")
+    done = (output / "ensemble" / "weights.json").exists() and (output / "folds.parquet").exists()
+    require(
+        bool(manifest) and done,
+        f"{output}: no finished run is there; `run` it up to the ensemble stage first",
+    )
+    values = manifest["config"]
+    foreign_models = (read_json(output / "clean" / "audit.json") or {}).get("foreign")
+    if foreign_models:
+        # Their names are not those of the pipeline's models.
+        plain = Competition.restore(values | {"models": ["prior"]})
+        models = ("prior", *foreign_models)
+        competition = config.change(plain, settings).model_copy(update={"models": models})
+        return Run(competition, output, output)
+    competition = config.change(Competition.restore(values), settings)
+    return Run(
+        competition, input or Path("input") / competition.name, output, rows=manifest["rows"]
+    )

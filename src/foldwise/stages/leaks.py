@@ -1,0 +1,102 @@
+"""Look for what would make every later score too good, before a model is fitted.
+
+Reads  clean/train.parquet, clean/test.parquet, folds.parquet
+Writes leaks.json: twins across folds and files, what random folds would hide, words and numbers
+       that give the label away, and whether test rows can be told from training rows
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from foldwise import leakcheck, rows
+from foldwise.crossval import class_names
+from foldwise.stage import Run, Stage, write_json
+
+
+def leaks(run: Run) -> str:
+    """Measure and store every check."""
+    text, seed = list(run.competition.data.text), run.competition.seed
+    classes = class_names(run)
+    train = pd.read_parquet(rows.table_path(run, "train"))
+    test_path = rows.table_path(run, "test")
+    test = pd.read_parquet(test_path) if test_path.exists() else None
+    folds = pd.read_parquet(run.folds)["fold"].to_numpy()
+    labels = np.asarray(pd.Categorical(train["label"], categories=classes).codes, np.int64)
+    facts: dict[str, Any] = {"twins": leakcheck.twins(train, test, folds, text)}
+    kept = sample_groups(train["group"].to_numpy(), leakcheck.ROWS, seed)
+    few = {column: train[column].to_numpy()[kept] for column in text}
+    facts["split"] = leakcheck.split_gap(
+        list(few.values()),
+        labels[kept],
+        train["group"].to_numpy()[kept],
+        folds[kept],
+        len(classes),
+        seed,
+    )
+    facts["words"] = leakcheck.giveaway_words(few, labels[kept], classes)
+    facts["numbers"] = leakcheck.single_numbers(_numbers(train, text), labels, classes)
+    facts["shift"] = None if test is None else _shift(train, test, text, seed)
+    facts["test_rows"] = 0 if test is None else len(test)
+    write_json(run.output / "leaks.json", facts)
+    return _summary(facts, len(train))
+
+
+def sample_groups(groups: np.ndarray, most: int, seed: int) -> np.ndarray:
+    """Return positions of whole groups, drawn at random, of about `most` rows in all."""
+    if len(groups) <= most:
+        return np.arange(len(groups))
+    codes = pd.factorize(groups)[0]
+    sizes = np.bincount(codes)
+    order = np.random.default_rng(seed).permutation(len(sizes))
+    drawn = order[np.cumsum(sizes[order]) <= most]
+    return np.flatnonzero(np.isin(codes, drawn if len(drawn) else order[:1]))
+
+
+def _numbers(train: pd.DataFrame, text: list[str]) -> dict[str, np.ndarray]:
+    numbers = {"place in the file": np.arange(len(train), dtype=float)}
+    ids = pd.to_numeric(train["id"], errors="coerce").to_numpy(dtype=float)
+    if np.isfinite(ids).all() and (ids != numbers["place in the file"]).any():
+        numbers["id"] = ids
+    for column in text:
+        numbers[f"length of {column}"] = train[column].str.len().to_numpy(dtype=float)
+    return numbers
+
+
+def _shift(
+    train: pd.DataFrame, test: pd.DataFrame, text: list[str], seed: int
+) -> dict[str, Any] | None:
+    parts = [
+        part.iloc[sample_groups(part["group"].to_numpy(), leakcheck.ROWS, seed)]
+        for part in (train, test)
+    ]
+    both = pd.concat(parts, ignore_index=True)
+    is_test = np.repeat([False, True], [len(part) for part in parts])
+    columns = [both[column].to_numpy() for column in text]
+    return leakcheck.shift(columns, both["group"].to_numpy(), is_test, seed)
+
+
+def _summary(facts: dict[str, Any], n: int) -> str:
+    found = facts["twins"][-1]
+    n_twins = found["exact_across_folds"] + found["near_across_folds"]
+    said = [f"{n_twins:,} of {n:,} rows have a twin in another fold"]
+    if facts["split"] and facts["split"]["low"] > 0:
+        said.append(f"random folds would hide {facts['split']['gap']:.4f} of log loss")
+    if facts["shift"]:
+        said.append(f"test against train: AUC {facts['shift']['auc']:.3f}")
+    return "; ".join(said)
+
+
+def _reads(run: Run) -> list[Path]:
+    return [run.folds, *(rows.table_path(run, split) for split in ("train", "test"))]
+
+
+STAGE = Stage(
+    name="leaks",
+    sections=("data", "seed"),
+    reads=_reads,
+    writes=lambda run: [run.output / "leaks.json"],
+    work=leaks,
+)

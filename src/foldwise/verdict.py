@@ -1,0 +1,252 @@
+"""What the numbers say, in sentences that hold whatever the numbers are."""
+
+from typing import Any
+
+import pandas as pd
+
+from foldwise.comparison import Evidence
+from foldwise.stage import Run, read_json
+
+_WORST_ECE = 0.1
+_FEW_GROUPS = 50
+_TWINS = 0.01  # share of rows with a twin across folds from which a warning is due
+_GIVEAWAY = 0.9  # Youden's J of one word
+_SHIFT = 0.65  # AUC of telling test rows from training rows
+_TOO_GOOD = 0.02  # share of the prior's log loss
+_NUMBER = 0.98  # AUC of a single number
+_CHECKED_NUMBERS = ("place in the file", "id")
+
+
+def warnings(
+    evidence: Evidence, table: pd.DataFrame, leaks: dict[str, Any] | None, run: Run
+) -> list[str]:
+    """Return every sentence that a reader must not miss."""
+    found = []
+    scores = table.set_index("model")
+    if "prior" in scores.index:
+        prior = scores.loc["prior", "log_loss"]
+        for name in scores.index.drop(["prior"]):
+            loss = scores.loc[name, "log_loss"]
+            if loss >= prior:
+                found.append(
+                    f"{name} did not learn: no lower log loss than the class frequencies alone."
+                )
+            elif loss < _TOO_GOOD * prior:
+                found.append(
+                    f"{name} is too good to be true (log loss {loss:.4f}): suspect a leak."
+                )
+    for name in scores.index:
+        if scores.loc[name, "ece"] > _WORST_ECE:
+            found.append(
+                f"{name} is badly calibrated: its confidence is off by "
+                f"{scores.loc[name, 'ece']:.2f} on average."
+            )
+    found += _leak_warnings(leaks, len(evidence.labels))
+    if evidence.bootstrap.n_groups < _FEW_GROUPS:
+        found.append(
+            f"Only {evidence.bootstrap.n_groups} groups: every interval here is a rough one."
+        )
+    for name, facts in evidence.metrics.items():
+        found += [f"{name}: {note}" for note in facts.get("notes", []) if not _expected(note)]
+    features = read_json(run.features / "features.json") or {}
+    found += features.get("notes", [])
+    audit = read_json(run.clean / "audit.json") or {}
+    for split in ("train", "test"):
+        found += audit.get(split, {}).get("warnings", [])
+    if not run.competition.folds.stratify:
+        found.append("The folds were drawn without regard to the classes.")
+    return found
+
+
+def remarks(evidence: Evidence) -> list[str]:
+    """Return what the models noted that is as it should be."""
+    return [
+        f"{name}: {note}"
+        for name, facts in evidence.metrics.items()
+        for note in facts.get("notes", [])
+        if _expected(note)
+    ]
+
+
+def levers(facts: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return what could be done next with what it was measured to gain, the largest first.
+
+    Parameters
+    ----------
+    facts : dict
+        The report's numbers: recalibration, learning curve and worst slice.
+
+    Returns
+    -------
+    list of dict
+        `lever`, `gain` in log loss with `low` and `high`, and what the number means.
+    """
+    found = [
+        {
+            "lever": f"recalibrate {facts['focus']}",
+            "means": "a temperature and a bias for each class, fitted on the other folds",
+            **facts["recalibration"],
+        }
+    ]
+    curve = facts["learning_curve"]
+    for model, gain in (curve["last_doubling"] if curve else {}).items():
+        means = f"what the second half of the training rows bought {model}"
+        found.append({"lever": f"more data for {model}", "means": means, **gain})
+    slice_ = facts["worst_slice"]
+    if slice_:
+        share = slice_["share"]
+        found.append(
+            {
+                "lever": f"work on rows with {slice_['respect']}: {slice_['slice']}",
+                "means": "an upper bound: these rows brought to the log loss of all rows",
+                **{
+                    key: share * slice_[source]
+                    for key, source in (("gain", "gap"), ("low", "low"), ("high", "high"))
+                },
+            }
+        )
+    return sorted(found, key=lambda lever: -lever["gain"])
+
+
+def verdict(table: pd.DataFrame, facts: dict[str, Any], run: Run) -> list[str]:
+    """Return the result in words.
+
+    Parameters
+    ----------
+    table : DataFrame
+        The leaderboard.
+    facts : dict
+        The report's numbers: differences, ensemble, costs, levers.
+    run : Run
+    """
+    metric, found = run.competition.metric, facts["differences"]
+    singles = table[~table["model"].isin(["prior", "ensemble"])]
+    if singles.empty:
+        return ["Only the class frequencies were fitted: there is nothing to compare."]
+    up = metric != "log_loss"
+    best = singles.sort_values(metric, ascending=not up, kind="stable").iloc[0]
+    name = metric.replace("_", " ")
+    level = f"{100 * run.competition.report.confidence:.0f} %"
+    said = [f"The best single model is {best['model']}: {name} {best[metric]:.4f} out of fold."]
+    said += _runner_up(best["model"], singles, found)
+    said.append(_ensemble(best["model"], found, level))
+    if "prior" in set(table["model"]):
+        against = next(d for d in found if {d["better"], d["other"]} == {best["model"], "prior"})
+        if against["better"] == best["model"] and against["low"] > 0:
+            said.append(
+                f"Against the class frequencies {best['model']} gains {against['difference']:.4f} "
+                f"in log loss ({against['low']:.4f} to {against['high']:.4f})."
+            )
+        else:
+            said.append(f"{best['model']} is not clearly better than the class frequencies.")
+    weights = facts["ensemble"]["weights"]
+    unused = [model for model, weight in weights.items() if weight == 0]
+    if unused:
+        said.append(f"Not needed in the blend: {', '.join(unused)}.")
+    said += _cost(facts["costs"], best["model"], facts["price_per_hour"])
+    worst = facts["worst_slice"]
+    if worst:
+        said.append(
+            f"The worst slice is {worst['respect']}: {worst['slice']} ({worst['rows']:,} rows), "
+            f"where {facts['focus']}'s log loss is {worst['gap']:.4f} higher than on all rows "
+            f"({worst['low']:.4f} to {worst['high']:.4f})."
+        )
+    curve_is_possible = facts["learning_curve"] is None and not facts["foreign"]
+    said.append(_next(facts["levers"], curve_is_possible))
+    return said
+
+
+def _runner_up(best: str, singles: pd.DataFrame, found: list[dict[str, Any]]) -> list[str]:
+    others = set(singles["model"]) - {best}
+    pairs = [(d, {d["better"], d["other"]}) for d in found]
+    pairs = [(d, (names - {best}).pop()) for d, names in pairs if best in names]
+    pairs = [(d, other) for d, other in pairs if other in others]
+    level = [other for d, other in pairs if d["low"] <= 0]
+    if level:
+        return [f"These rows do not tell it from {', '.join(level)} in log loss."]
+    if pairs and all(d["better"] == best for d, _ in pairs):
+        return ["Its lead over every other single model is beyond the interval."]
+    return []
+
+
+def _ensemble(best: str, found: list[dict[str, Any]], level: str) -> str:
+    pair = next(d for d in found if {d["better"], d["other"]} == {best, "ensemble"})
+    span = f"{pair['difference']:.4f} ({level} interval {pair['low']:.4f} to {pair['high']:.4f})"
+    if pair["better"] == "ensemble" and pair["low"] > 0:
+        return f"The ensemble is better than it: log loss lower by {span}."
+    if pair["better"] == "ensemble":
+        return (
+            f"The ensemble's log loss is lower by {span}: the interval holds zero, so these rows "
+            "do not show that it is better."
+        )
+    return f"The ensemble is not better than it: its log loss is higher by {span}."
+
+
+def _cost(costs: list[dict[str, Any]], best: str, price: float) -> list[str]:
+    by_model = {cost["model"]: cost for cost in costs}
+    single, blend = by_model[best], by_model["ensemble"]
+    if single["train_seconds"] is None or blend["train_seconds"] is None:
+        return []
+    said = f"Training took {_seconds(single['train_seconds'])} for {best}, "
+    said += f"{_seconds(blend['train_seconds'])} for the ensemble with its members"
+    if price:
+        said += f" ({single['money']:.2f} and {blend['money']:.2f} at {price:.2f} an hour)"
+    return [f"{said}."]
+
+
+def _seconds(value: float) -> str:
+    return f"{value:,.1f} s" if value < 120 else f"{value / 60:,.1f} min"
+
+
+def _next(found: list[dict[str, Any]], curve_is_possible: bool) -> str:
+    clear = [lever for lever in found if lever["low"] > 0]
+    if clear:
+        first = clear[0]
+        return (
+            f"Do next: {first['lever']}. It is the largest lever measured here, "
+            f"{first['gain']:.4f} ({first['low']:.4f} to {first['high']:.4f}): {first['means']}."
+        )
+    tried = ", ".join(lever["lever"] for lever in found)
+    hint = "; more data was not measured (--learning-curve does)" if curve_is_possible else ""
+    return (
+        f"No lever measured here is clearly above zero ({tried}){hint}: try another kind of model."
+    )
+
+
+def _leak_warnings(leaks: dict[str, Any] | None, n: int) -> list[str]:
+    if leaks is None:
+        return []
+    found = []
+    for twins in leaks["twins"]:
+        rows = twins["exact_across_folds"] + twins["near_across_folds"]
+        # In a pair the answers may repeat; the whole row, or an only text, may not.
+        if twins is leaks["twins"][-1] and rows > _TWINS * n:
+            found.append(
+                f"Leak suspected: {rows:,} rows ({100 * rows / n:.1f} %) have an exact or near "
+                "twin in another fold; group by what they share (data.group)."
+            )
+    for word in leaks["words"]:
+        if word["j"] >= _GIVEAWAY:
+            found.append(
+                f"Leak suspected: the word {word['word']!r} in {word['text']} stands in "
+                f"{100 * word['in_class']:.0f} % of class {word['class']!r} and "
+                f"{100 * word['elsewhere']:.0f} % of the rest."
+            )
+    for number in leaks["numbers"]:
+        if number["auc"] >= _NUMBER and number["number"] not in _CHECKED_NUMBERS:
+            found.append(
+                f"Leak suspected: {number['number']} alone tells class {number['class']!r} "
+                f"(AUC {number['auc']:.3f})."
+            )
+    shift = leaks["shift"]
+    if shift and shift["low"] > _SHIFT:
+        found.append(
+            f"Train and test differ: a quick model tells them apart with AUC {shift['auc']:.3f} "
+            f"({shift['low']:.3f} to {shift['high']:.3f}); the test score may be another one."
+        )
+    return found
+
+
+def _expected(note: str) -> bool:
+    # A new classification head is what fine-tuning starts from; all else is worth a warning.
+    return "head" in note and ("is new" in note or "newly initialised" in note)

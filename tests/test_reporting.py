@@ -1,0 +1,127 @@
+"""The commands `report` and `compare`, as a user types them."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import accuracy_score, log_loss
+
+COLUMNS = ["a", "b", "c"]
+
+
+def foldwise(*arguments, **options):
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-m", "foldwise", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, **options)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("foreign")
+    generator = np.random.default_rng(0)
+    labels = generator.integers(0, 3, 300)
+    table = pd.DataFrame({"id": [f"r{i}" for i in range(300)], "label": labels})
+    table.assign(group=np.arange(300) // 3).to_csv(folder / "y.csv", index=False)
+    logits = 1.5 * np.eye(3)[labels] + generator.normal(size=(300, 3))
+    for name, noise in (("net-seed1", 0.5), ("net-seed2", 0.5), ("trees", 1.5)):
+        p = np.exp(logits + noise * generator.normal(size=logits.shape))
+        np.save(folder / f"{name}.npy", p / p.sum(axis=1, keepdims=True))
+    return folder, labels
+
+
+@pytest.fixture(scope="module")
+def reported(files):
+    folder, _ = files
+    oof = [folder / f"{name}.npy" for name in ("net-seed1", "net-seed2", "trees")]
+    settings = ("--set", "report.bootstrap=200")
+    done = foldwise(
+        "report", "--oof", *oof, "--labels", folder / "y.csv", "--output", folder / "out", *settings
+    )
+    assert done.returncode == 0, done.stderr
+    return folder / "out", done
+
+
+def test_foreign_files_give_a_whole_report(reported, files):
+    output, done = reported
+    facts = json.loads((output / "report.json").read_text())
+    assert "taken on trust" in done.stdout
+    assert str(output / "report.html") in done.stdout
+    row = next(r for r in facts["leaderboard"] if r["model"] == "trees")
+    p = np.load(files[0] / "trees.npy")
+    assert row["log_loss"] == pytest.approx(log_loss(files[1], p))
+    assert row["accuracy"] == pytest.approx(accuracy_score(files[1], p.argmax(axis=1)))
+    assert row["train_seconds"] is None
+    assert facts["n_groups"] == 100
+    assert any("cannot be checked" in w for w in facts["warnings"])
+    assert (output / "report.html").stat().st_size < 5 * 1024**2
+
+
+def test_models_that_differ_by_their_seed_give_the_seed_noise(reported):
+    facts = json.loads((reported[0] / "report.json").read_text())
+    noise = facts["seed_noise"]["net"]
+    assert len(noise["log_loss"]) == 2
+    assert noise["sd"] == pytest.approx(np.std(noise["log_loss"], ddof=1))
+    pair = next(
+        d for d in facts["differences"] if {d["better"], d["other"]} == {"net-seed1", "net-seed2"}
+    )
+    assert "within seed noise" in pair["reading"]
+
+
+def test_a_report_can_be_written_again_from_its_folder(reported):
+    output, _ = reported
+    before = json.loads((output / "report.json").read_text())
+    done = foldwise("report", output, "--set", "report.confidence=0.9")
+    assert done.returncode == 0, done.stderr
+    after = json.loads((output / "report.json").read_text())
+    assert after["confidence"] == 0.9
+    narrow, wide = (f["intervals"]["trees"]["log_loss"] for f in (after, before))
+    assert wide[0] < narrow[0] < narrow[1] < wide[1]
+    assert "--oof" in after["manifest"]["command"]
+    done = foldwise("report", output, "--set", "folds.n=2")
+    assert done.returncode == 2
+    assert "the run is finished" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("report",), "give either an output folder or --oof"),
+        (("report", "--oof", "a.npy"), "--labels go together"),
+        (("report", "absent"), "no such folder"),
+        (("report", "--oof", "absent.npy", "--labels", "y.csv"), "absent.npy: no such file"),
+        (("report", "--oof", "bad.npy", "--labels", "y.csv"), "bad.npy: 5 rows"),
+        (("compare", "absent", "absent"), "no such folder"),
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_nothing_behind(files, tmp_path, arguments, words):
+    np.save(tmp_path / "bad.npy", np.full((5, 3), 1 / 3))
+    (tmp_path / "y.csv").write_bytes((files[0] / "y.csv").read_bytes())
+    done = foldwise(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["bad.npy", "y.csv"]
+
+
+@pytest.mark.slow
+def test_the_real_files_are_reported_within_a_minute_and_two_gigabytes(real_data, tmp_path):
+    folder = real_data / "arena-oof"
+    started = time.process_time(), time.monotonic()
+    done = foldwise(
+        "report", "--oof", *sorted(folder.glob("*.npy")),
+        "--labels", folder / "DERIVED_id_label_57477.csv", "--output", tmp_path / "out",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert time.monotonic() - started[1] < 60
+    facts = json.loads((tmp_path / "out" / "report.json").read_text())
+    stages = json.loads((tmp_path / "out" / "manifest.json").read_text())["stages"]
+    report = json.loads((tmp_path / "out" / ".stages" / "report.json").read_text())
+    assert max(stages["ensemble"]["peak_memory_mb"], report["peak_memory_mb"]) < 2000
+    losses = {row["model"]: row["log_loss"] for row in facts["leaderboard"]}
+    assert losses["emb_best_oof"] == pytest.approx(1.0667, abs=1e-4)
+    assert losses["oof_predictions_ensemble"] == pytest.approx(1.0541, abs=1e-4)
