@@ -1,6 +1,10 @@
 """The command line: `python -m foldwise COMMAND`."""
 
+import contextlib
+import os
 import sys
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -64,6 +68,13 @@ def run(
         int, typer.Option(min=0, help="Use about N training rows, for a quick look. [0: all]")
     ] = 0,
     force: Annotated[bool, typer.Option(help="Run the stages even if nothing changed.")] = False,
+    time_budget: Annotated[
+        str | None,
+        typer.Option(
+            metavar="8h",
+            help="Time for the whole run, e.g. 8h or 1h30m; bert trains less if it must.",
+        ),
+    ] = None,
 ) -> None:
     """Run the pipeline: raw files in, submission and report out. Finished work is kept."""
     chosen = _stages(stages or [])
@@ -75,11 +86,21 @@ def run(
         output=output or Path("output") / settings_.name,
         force=force,
         rows=rows,
+        time_budget=_seconds(time_budget),
+        # run.sh starts a process for each stage; their budget is one.
+        started=float(os.environ.get("FOLDWISE_STARTED") or time.time()),
     )
-    if "clean" in chosen:
-        _ensure_sample(context)
     from foldwise.manifest import write_manifest
 
+    with _together(context) as leads:
+        if not leads:
+            return
+        if "clean" in chosen:
+            _ensure_sample(context)
+        _run_stages(context, chosen, write_manifest)
+
+
+def _run_stages(context: Run, chosen: list[str], write_manifest: Callable) -> None:
     with lock(context.output):
         for name in chosen:
             _require_earlier(name, context)
@@ -158,6 +179,41 @@ def _stages(spans: list[str]) -> list[str]:
         require(low <= high, f"--stages {span}: {first} comes after {last}")
         chosen = [name for name in chosen if low <= ORDER.index(name) <= high]
     return chosen
+
+
+def _seconds(budget: str | None) -> float:
+    if budget is None:
+        return 0.0
+    from foldwise.timebudget import parse
+
+    try:
+        return parse(budget)
+    except ValueError:
+        raise UserError(f"--time-budget {budget}: write 8h, 90m or 1h30m") from None
+
+
+@contextlib.contextmanager
+def _together(context: Run) -> Iterator[bool]:
+    """Yield whether this process leads; one that does not has done its part by then."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        yield True
+        return
+    from foldwise import distributed, foldplan
+
+    require(
+        not context.time_budget,
+        "--time-budget does not go with several processes on one fold; leave one of them out",
+    )
+    distributed.join()
+    try:
+        if distributed.rank() > 0:
+            foldplan.follow(context)
+            yield False
+            return
+        yield True
+        distributed.tell(None)
+    finally:
+        distributed.leave()
 
 
 def _models(text: str | None) -> list[str] | None:
