@@ -144,7 +144,10 @@ def check_submission(
 
 @app.command()
 def predict(
-    output: Annotated[Path, typer.Argument(help="A finished output folder, e.g. output/prompts.")],
+    output: Annotated[
+        Path,
+        typer.Argument(help="A finished output folder, or a stored fold: …/models/bert/fold-0."),
+    ],
     text: Annotated[
         list[str] | None,
         typer.Option(help="A text to classify; one for each text column, in their order."),
@@ -152,19 +155,22 @@ def predict(
     file: Annotated[Path | None, typer.Option(help="A file with the text columns.")] = None,
     out: Annotated[Path | None, typer.Option(help="Where to write a file's predictions.")] = None,
     model: Annotated[str, typer.Option(help="A model's name, or the ensemble.")] = "ensemble",
+    fold: Annotated[
+        int | None, typer.Option(min=0, help="Only this fold's model. [default: all, averaged]")
+    ] = None,
 ) -> None:
     """Classify new texts with the saved models: class and probabilities."""
     from foldwise import predict as predicting
 
     require(bool(text) != bool(file), "predict: give either --text or --file")
     require(bool(file) == bool(out), "predict: --file and --out go together")
-    predictor = predicting.Predictor.load(output, model)
+    predictor = predicting.Predictor.load(output, model, fold)
     if text:
         say(predicting.show(predictor.predict_texts(text), predictor.classes))
     else:
         table = predictor.predict_file(file)
         predicting.write(table, out)
-        say(f"{out}: {len(table):,} rows, class and probabilities by {model}")
+        say(f"{out}: {len(table):,} rows, class and probabilities by {predictor.described}")
 
 
 def _stages(spans: list[str]) -> list[str]:

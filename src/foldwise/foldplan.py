@@ -17,7 +17,7 @@ from foldwise.config import Competition
 from foldwise.device import workers
 from foldwise.errors import UserError
 from foldwise.stage import Run, config_hash, content_hash, read_json, remove, write_json
-from foldwise.terminal import note, warn
+from foldwise.terminal import warn
 from foldwise.timebudget import Allowance, DoesNotFit, Plan, clock, shrink
 
 MODEL = "bert"
@@ -89,8 +89,8 @@ def _fit_within(run: Run, waiting: list[int], plans: dict[int, Plan], jobs: int)
             if config.over_budget == "stop":
                 whole = -(-len(waiting) // jobs) * error.cost.fold(plan)
                 raise UserError(
-                    f"time budget: {clock(seconds)} left, the {len(waiting)} folds that are left "
-                    f"need about {clock(whole)} and bert.over_budget = 'stop'; finished ones are kept"
+                    f"time budget: {clock(seconds)} left, the {len(waiting)} folds to come need "
+                    f"about {clock(whole)}; bert.over_budget is 'stop', finished ones are kept"
                 ) from None
             smaller = shrink(plan, error.cost, seconds, jobs, least=0 if finished else 1)
             if smaller is None:
@@ -159,8 +159,6 @@ def _record(run: Run, plans: dict[int, Plan], left_out: list[int]) -> None:
     folds = {str(fold): asdict(plan) for fold, plan in sorted(plans.items())}
     record = {"key": _key(run), "folds": folds, "dropped": sorted(left_out)}
     write_json(run.model(MODEL) / "plan.json", record)
-    if less:
-        note(f"time budget: {len(less)} folds are trained with less than the configuration says")
 
 
 def _threads(jobs: int) -> int:
