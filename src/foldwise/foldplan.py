@@ -18,7 +18,7 @@ from foldwise.device import workers
 from foldwise.errors import UserError
 from foldwise.stage import Run, config_hash, content_hash, read_json, remove, write_json
 from foldwise.terminal import warn
-from foldwise.timebudget import Allowance, DoesNotFit, Plan, clock, shrink
+from foldwise.timebudget import Allowance, Cost, DoesNotFit, Plan, clock, shrink
 
 MODEL = "bert"
 # Of a time budget, kept for what comes after the transformers: blend, submission, report.
@@ -85,23 +85,12 @@ def _fit_within(run: Run, waiting: list[int], plans: dict[int, Plan], jobs: int)
         try:
             Parallel(n_jobs=len(wave))(units)
         except DoesNotFit as error:
-            seconds = until - time.time()
-            if config.over_budget == "stop":
-                whole = -(-len(waiting) // jobs) * error.cost.fold(plan)
-                raise UserError(
-                    f"time budget: {clock(seconds)} left, the {len(waiting)} folds to come need "
-                    f"about {clock(whole)}; bert.over_budget is 'stop', finished ones are kept"
-                ) from None
-            smaller = shrink(plan, error.cost, seconds, jobs, least=0 if finished else 1)
-            if smaller is None:
-                raise UserError(
-                    f"time budget: {clock(seconds)} left is too short for one fold of one epoch at "
-                    "the shortest length; go on without it: --models and all but bert"
-                ) from None
-            _tell(plan, smaller)
-            plan = smaller
-            left_out += waiting[plan.folds :]
-            waiting = waiting[: plan.folds]
+            # Others of the wave may have ended before; what they stored stays.
+            stored = [k for k in wave if crossval.is_stored(reduced, MODEL, k)]
+            finished, plans = finished + stored, plans | dict.fromkeys(stored, plan)
+            waiting = [k for k in waiting if k not in stored]
+            plan = _cut(run, replace(plan, folds=len(waiting)), error.cost, until, jobs, finished)
+            left_out, waiting = left_out + waiting[plan.folds :], waiting[: plan.folds]
             continue
         finished += wave
         plans |= dict.fromkeys(wave, plan)
@@ -112,6 +101,25 @@ def _fit_within(run: Run, waiting: list[int], plans: dict[int, Plan], jobs: int)
         # A model of an earlier configuration may lie there; nothing must take it for this one's.
         remove(run.fold(MODEL, fold))
     _record(run, plans, left_out)
+
+
+def _cut(run: Run, plan: Plan, cost: Cost, until: float, jobs: int, finished: list[int]) -> Plan:
+    """Return a plan that fits, and say what goes; or refuse, as the configuration says."""
+    seconds = until - time.time()
+    if run.competition.bert.over_budget == "stop":
+        whole = -(-plan.folds // jobs) * cost.fold(plan)
+        raise UserError(
+            f"time budget: {clock(seconds)} left, the {plan.folds} folds to come need about "
+            f"{clock(whole)}; bert.over_budget is 'stop', finished ones are kept"
+        )
+    smaller = shrink(plan, cost, seconds, jobs, least=0 if finished else 1)
+    if smaller is None:
+        raise UserError(
+            f"time budget: {clock(seconds)} left is too short for one fold of one epoch at the "
+            "shortest length; go on without it: --models and all but bert"
+        )
+    _tell(plan, smaller)
+    return smaller
 
 
 def _tell(old: Plan, new: Plan) -> None:
