@@ -31,9 +31,14 @@ def processes(n, arguments):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    common = {"WORLD_SIZE": n, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    common = {
+        "WORLD_SIZE": n,
+        "LOCAL_WORLD_SIZE": n,
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": port,
+    }
     started = [start(arguments, RANK=k, LOCAL_RANK=k, **common) for k in range(n)]
-    return [(process.communicate(timeout=240)[0], process.returncode) for process in started]
+    return [(process.communicate(timeout=600)[0], process.returncode) for process in started]
 
 
 def without_dropout(folder, tmp_path):

@@ -204,12 +204,12 @@ def _together(context: Run) -> Iterator[bool]:
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield True
         return
-    from foldwise import distributed, foldplan
-
     require(
         not context.time_budget,
         "--time-budget does not go with several processes on one fold; leave one of them out",
     )
+    from foldwise import distributed, foldplan
+
     distributed.join()
     try:
         if distributed.rank() > 0:

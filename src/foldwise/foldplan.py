@@ -170,7 +170,8 @@ def _record(run: Run, plans: dict[int, Plan], left_out: list[int]) -> None:
 
 
 def _threads(jobs: int) -> int:
-    return max(1, (os.cpu_count() or 1) // jobs)
+    # A launcher's processes share the cores of their machine too.
+    return max(1, (os.cpu_count() or 1) // (jobs * int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
 
 
 def _test_rows(run: Run) -> int:
