@@ -85,6 +85,7 @@ esac
 set_up run
 case " $* " in *" --help "*) exec "$python" -m foldwise run --help ;; esac
 options=("$@")
+export FOLDWISE_STARTED=${FOLDWISE_STARTED:-$(date +%s)} # of a --time-budget, for all stages
 stage() { "$python" -m foldwise run "$competition" "${options[@]}" --stages "$1"; }
 
 # --- the pipeline ---------------------------------------------------------------------------

@@ -1,6 +1,10 @@
 """The command line: `python -m foldwise COMMAND`."""
 
+import contextlib
+import os
 import sys
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -69,6 +73,13 @@ def run(
         bool,
         typer.Option("--learning-curve", help="Fit the cheap models on parts of the data too."),
     ] = False,
+    time_budget: Annotated[
+        str | None,
+        typer.Option(
+            metavar="8h",
+            help="Time for the whole run, e.g. 8h or 1h30m; bert trains less if it must.",
+        ),
+    ] = None,
 ) -> None:
     """Run the pipeline: raw files in, submission and report out. Finished work is kept."""
     chosen = _stages(stages or [])
@@ -81,11 +92,21 @@ def run(
         output=output or Path("output") / settings_.name,
         force=force,
         rows=rows,
+        time_budget=_seconds(time_budget),
+        # run.sh starts a process for each stage; their budget is one.
+        started=float(os.environ.get("FOLDWISE_STARTED") or time.time()),
     )
-    if "clean" in chosen:
-        _ensure_sample(context)
     from foldwise.manifest import write_manifest
 
+    with _together(context) as leads:
+        if not leads:
+            return
+        if "clean" in chosen:
+            _ensure_sample(context)
+        _run_stages(context, chosen, write_manifest)
+
+
+def _run_stages(context: Run, chosen: list[str], write_manifest: Callable) -> None:
     with lock(context.output):
         for name in chosen:
             _require_earlier(name, context)
@@ -129,7 +150,10 @@ def check_submission(
 
 @app.command()
 def predict(
-    output: Annotated[Path, typer.Argument(help="A finished output folder, e.g. output/prompts.")],
+    output: Annotated[
+        Path,
+        typer.Argument(help="A finished output folder, or a stored fold: …/models/bert/fold-0."),
+    ],
     text: Annotated[
         list[str] | None,
         typer.Option(help="A text to classify; one for each text column, in their order."),
@@ -137,19 +161,22 @@ def predict(
     file: Annotated[Path | None, typer.Option(help="A file with the text columns.")] = None,
     out: Annotated[Path | None, typer.Option(help="Where to write a file's predictions.")] = None,
     model: Annotated[str, typer.Option(help="A model's name, or the ensemble.")] = "ensemble",
+    fold: Annotated[
+        int | None, typer.Option(min=0, help="Only this fold's model. [default: all, averaged]")
+    ] = None,
 ) -> None:
     """Classify new texts with the saved models: class and probabilities."""
     from foldwise import predict as predicting
 
     require(bool(text) != bool(file), "predict: give either --text or --file")
     require(bool(file) == bool(out), "predict: --file and --out go together")
-    predictor = predicting.Predictor.load(output, model)
+    predictor = predicting.Predictor.load(output, model, fold)
     if text:
         say(predicting.show(predictor.predict_texts(text), predictor.classes))
     else:
         table = predictor.predict_file(file)
         predicting.write(table, out)
-        say(f"{out}: {len(table):,} rows, class and probabilities by {model}")
+        say(f"{out}: {len(table):,} rows, class and probabilities by {predictor.described}")
 
 
 @app.command(cls=SeveralValues)
@@ -231,6 +258,41 @@ def _stages(spans: list[str]) -> list[str]:
         require(low <= high, f"--stages {span}: {first} comes after {last}")
         chosen = [name for name in chosen if low <= ORDER.index(name) <= high]
     return chosen
+
+
+def _seconds(budget: str | None) -> float:
+    if budget is None:
+        return 0.0
+    from foldwise.timebudget import parse
+
+    try:
+        return parse(budget)
+    except ValueError:
+        raise UserError(f"--time-budget {budget}: write 8h, 90m or 1h30m") from None
+
+
+@contextlib.contextmanager
+def _together(context: Run) -> Iterator[bool]:
+    """Yield whether this process leads; one that does not has done its part by then."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        yield True
+        return
+    require(
+        not context.time_budget,
+        "--time-budget does not go with several processes on one fold; leave one of them out",
+    )
+    from foldwise import distributed, foldplan
+
+    distributed.join()
+    try:
+        if distributed.rank() > 0:
+            foldplan.follow(context)
+            yield False
+            return
+        yield True
+        distributed.tell(None)
+    finally:
+        distributed.leave()
 
 
 def _models(text: str | None) -> list[str] | None:

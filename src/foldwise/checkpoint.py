@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from foldwise import distributed
 from foldwise.stage import atomic, code_hash, content_hash
 
 EVERY_SECONDS = 300.0
@@ -41,7 +42,9 @@ class Checkpoint:
     @property
     def due(self) -> bool:
         """Whether the last state is old enough to be replaced."""
-        return self.path is not None and time.monotonic() - self.last >= EVERY_SECONDS
+        # A follower's state is the leader's.
+        mine = self.path is not None and distributed.rank() == 0
+        return mine and time.monotonic() - self.last >= EVERY_SECONDS
 
     def save(self, progress: dict[str, Any]) -> None:
         """Write the state of all parts, of torch's random numbers, and `progress` (plain data)."""

@@ -170,6 +170,7 @@ class Bert(Section):
     epochs: Annotated[int, Field(ge=1)]
     learning_rate: Positive
     head_learning_rate: Positive
+    layer_decay: Annotated[float, Field(gt=0, le=1)]
     weight_decay: Annotated[float, Field(ge=0)]
     attention_dropout: Annotated[float, Field(ge=0, lt=1)]
     warmup: Share
@@ -181,9 +182,19 @@ class Bert(Section):
     precision: Literal["auto", "bf16", "fp16", "fp32"]
     swap_augmentation: bool
     swap_averaging: bool
+    turn_dropping: Annotated[float, Field(ge=0, lt=1)]
+    word_deletion: Annotated[float, Field(ge=0, lt=1)]
+    word_swap: Annotated[float, Field(ge=0, lt=1)]
+    token_dropout: Annotated[float, Field(ge=0, lt=1)]
+    seeds: Annotated[int, Field(ge=1)]
+    ema: Annotated[float, Field(ge=0, lt=1)]
     early_stopping: Count
     evaluations_per_epoch: Annotated[int, Field(ge=1)]
+    tensorboard: bool
     gradient_checkpointing: bool
+    compile: bool
+    workers: Count
+    over_budget: Literal["drop", "stop"]
     allow_random_weights: bool
 
 

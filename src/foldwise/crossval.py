@@ -5,8 +5,10 @@ Writes models/<model>/fold-<k>/, whole or not at all; `assemble` joins the folds
        models/<model>/oof.parquet, test.parquet and metrics.json.
 """
 
+import contextlib
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +17,10 @@ import pandas as pd
 from joblib import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
-from foldwise import balance, rows
+from foldwise import balance, history, rows
 from foldwise.errors import UserError
 from foldwise.metrics import scores
-from foldwise.models import MODELS, Task, model_class
+from foldwise.models import MODELS, TRANSFORMERS, Task, model_class
 from foldwise.stage import (
     Meter,
     Run,
@@ -46,7 +48,7 @@ def class_names(run: Run) -> list[str]:
 def fit_models(run: Run, models: Sequence[str], jobs: int) -> None:
     """Fit every (model, fold) unit that is not stored yet, then assemble each model."""
     folds = range(run.competition.folds.n)
-    units = [(m, k) for k in folds for m in models if not _is_stored(run, m, k)]
+    units = [(m, k) for k in folds for m in models if not is_stored(run, m, k)]
     cores = os.cpu_count() or 1
     workers = max(1, min(jobs or cores, len(units)))
     threads = max(1, cores // workers)
@@ -58,7 +60,9 @@ def fit_models(run: Run, models: Sequence[str], jobs: int) -> None:
         assemble(run, model)
 
 
-def run_unit(run: Run, model: str, fold: int, threads: int = 1) -> dict[str, Any]:
+def run_unit(
+    run: Run, model: str, fold: int, threads: int = 1, allowance: Any = None
+) -> dict[str, Any]:
     """Fit one model without one fold, predict that fold and the test rows, store everything.
 
     Parameters
@@ -71,6 +75,8 @@ def run_unit(run: Run, model: str, fold: int, threads: int = 1) -> dict[str, Any
         The fold that is left out.
     threads : int
         CPU threads this unit may use.
+    allowance : foldwise.timebudget.Allowance, optional
+        The time that is left, if it is limited.
 
     Returns
     -------
@@ -87,12 +93,15 @@ def run_unit(run: Run, model: str, fold: int, threads: int = 1) -> dict[str, Any
     train, validation = (data.take(np.flatnonzero(side)) for side in (~left_out, left_out))
     truth = validation.labels
     task, factors = _task(run, model, fold, train.labels, classes, threads)
+    task = replace(task, allowance=allowance)
     if run.competition.weights.oversample:
         train = train.take(balance.oversample(train.labels, task.seed))
-    with threadpool_limits(threads):
+    with _place(run, model), threadpool_limits(threads):
         with Meter() as fit_meter:
             fitted = kind.fit(train, task, validation if kind.uses_validation else None)
         del train, data
+        if follows():
+            return fitted.info
         with Meter() as predict_meter:
             oof = balance.correct(fitted.predict(validation.without_labels()), factors)
         test = _predict_test(run, fitted, factors, classes)
@@ -123,13 +132,15 @@ def assemble(run: Run, model: str) -> None:
     """Join the folds of a model into its out-of-fold and test predictions and its metrics."""
     classes = class_names(run)
     order = pd.read_parquet(run.folds, columns=["id", "fold"])
-    folders = [run.fold(model, k) for k in range(run.competition.folds.n)]
+    left = dropped(run, model)
+    folders = [run.fold(model, k) for k in range(run.competition.folds.n) if k not in left]
     parts = [pd.read_parquet(folder / "oof.parquet") for folder in folders]
     oof = order.merge(pd.concat(parts), on="id", how="left", validate="one_to_one")
-    probabilities = oof[classes].to_numpy()
-    check_probabilities(probabilities, f"{model}, out of fold")
     table = pd.read_parquet(rows.table_path(run, "train"), columns=["label"])
     labels = np.asarray(pd.Categorical(table["label"], categories=classes).codes)
+    notes = _fill_dropped(oof, left, labels, classes)
+    probabilities = oof[classes].to_numpy()
+    check_probabilities(probabilities, f"{model}, out of fold")
     folds = [read_json(folder / "metrics.json") for folder in folders]
     write_parquet(run.model(model) / "oof.parquet", oof)
     tests = [folder / "test.parquet" for folder in folders]
@@ -149,9 +160,10 @@ def assemble(run: Run, model: str) -> None:
         "predict_rows": len(oof),
         "peak_memory_mb": max(f["peak_memory_mb"] for f in folds),
         "device": folds[0].get("device", "cpu"),
-        "notes": sorted({note for f in folds for note in f.get("notes", [])}),
+        "notes": notes + sorted({note for f in folds for note in f.get("notes", [])}),
         "folds": folds,
     }
+    history.write(run.model(model) / "history.csv", folds)
     write_json(run.model(model) / "metrics.json", metrics)
 
 
@@ -162,8 +174,25 @@ def outputs(run: Run, models: Sequence[str]) -> list[Path]:
         paths += [run.model(model) / "oof.parquet", run.model(model) / "metrics.json"]
         if rows.table_path(run, "test").exists():
             paths.append(run.model(model) / "test.parquet")
-        paths += [run.fold(model, k) for k in range(run.competition.folds.n)]
+        left = dropped(run, model)
+        paths += [run.fold(model, k) for k in range(run.competition.folds.n) if k not in left]
     return paths
+
+
+def dropped(run: Run, model: str) -> list[int]:
+    """Folds that a time budget left out."""
+    plan = read_json(run.model(model) / "plan.json")
+    return plan["dropped"] if plan else []
+
+
+def follows() -> bool:
+    """Whether this process only helps another one to train, which stores the result."""
+    # A launcher's variable; the heavy libraries are not loaded to find out.
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        return False
+    from foldwise import distributed
+
+    return distributed.rank() > 0
 
 
 def check_probabilities(probabilities: np.ndarray, what: str) -> None:
@@ -186,12 +215,43 @@ def unit_key(run: Run, model: str, fold: int) -> str:
         sections.append("features")
     code = [code_hash("foldwise.crossval"), code_hash(MODELS[model].partition(":")[0])]
     hashes = [file_hash(path) for path in inputs]
+    # How folds share the machine does not change them.
+    bert = run.competition.bert.model_copy(update={"workers": 0, "over_budget": "drop"})
+    run = replace(run, competition=run.competition.model_copy(update={"bert": bert}))
     return content_hash(fold, config_hash(run, tuple(sections)), code, hashes)
 
 
-def _is_stored(run: Run, model: str, fold: int) -> bool:
+def is_stored(run: Run, model: str, fold: int) -> bool:
+    """Whether a unit's result is there and still what it would be."""
     record = read_json(run.fold(model, fold) / "unit.json")
     return not run.force and bool(record) and record["key"] == unit_key(run, model, fold)
+
+
+def _place(run: Run, model: str) -> Any:
+    """Return the context in which a unit has a GPU for itself, if it wants one."""
+    if model not in TRANSFORMERS or follows():
+        return contextlib.nullcontext()
+    from foldwise.device import claimed_gpu
+
+    return claimed_gpu(run.output)
+
+
+def _fill_dropped(
+    oof: pd.DataFrame, left: list[int], labels: np.ndarray, classes: list[str]
+) -> list[str]:
+    """Give rows of folds that were not fitted the class shares of the others, and say so."""
+    missing = oof["fold"].isin(left).to_numpy()
+    if not missing.any():
+        return []
+    known = labels[~missing]
+    # Every model that was fitted has seen these rows: none of them may predict them.
+    oof.loc[missing, classes] = np.bincount(known, minlength=len(classes)) / len(known)
+    fitted = scores(known, oof.loc[~missing, classes].to_numpy())["log_loss"]
+    shown = ", ".join(map(str, left))
+    return [
+        f"time budget: fold {shown} was not fitted; its {missing.sum():,} rows hold the class "
+        f"shares of the others, so the score is pessimistic (log loss {fitted:.4f} without them)"
+    ]
 
 
 def _task(
@@ -210,6 +270,7 @@ def _task(
         fold=fold,
         scratch=run.model(model) / f".fold-{fold}.checkpoint",
         threads=threads,
+        cache=run.output / "cache",
     )
     return task, factors
 

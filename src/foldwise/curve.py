@@ -1,5 +1,6 @@
 """How training goes: points of the training and validation curves."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,11 +26,20 @@ class Labelled:
     examples : Examples
     labels : ndarray of int64, shape (n,)
     ids : ndarray of str, shape (n,)
+    augment : callable, optional
+        Draws changed examples of the same rows with a numpy.random.Generator; training rows only.
     """
 
     examples: Examples
     labels: np.ndarray
     ids: np.ndarray
+    augment: Callable[[np.random.Generator], Examples] | None = None
+
+    def drawn(self, seed: int, epoch: int) -> Examples:
+        """Return the examples as an epoch shows them; the same for the same seed and epoch."""
+        if self.augment is None:
+            return self.examples
+        return self.augment(np.random.default_rng([seed, epoch]))
 
 
 @dataclass(frozen=True)
@@ -65,7 +75,8 @@ class Plan:
     def settings(self) -> tuple[Any, ...]:
         """Everything that decides about the result, as plain data."""
         arrays = (self.class_weights.tolist(), self.turned.tolist(), self.turn)
-        return self.config.model_dump(), str(self.device), *arrays, self.seed, self.fold
+        config = self.config.model_dump(exclude={"workers", "over_budget", "tensorboard"})
+        return config, str(self.device), *arrays, self.seed, self.fold
 
 
 class Curve:

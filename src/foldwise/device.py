@@ -1,6 +1,7 @@
 """Where a network runs, and in which precision."""
 
 import contextlib
+import fcntl
 import gc
 import os
 from collections.abc import Iterator
@@ -78,6 +79,41 @@ class Device:
             gc.collect()
             if self.name == "cuda":
                 torch.cuda.empty_cache()
+
+
+def workers(asked: int) -> int:
+    """Return how many folds are trained side by side: as asked, or one a GPU, or one."""
+    return asked or max(1, torch.cuda.device_count())
+
+
+@contextlib.contextmanager
+def claimed_gpu(folder: Path) -> Iterator[None]:
+    """Have a GPU that no other process working in `folder` has, where there are several.
+
+    With more processes than GPUs, the ones that come late share the first.
+    """
+    count = torch.cuda.device_count()
+    # A launcher has given each process its GPU already.
+    if count < 2 or "LOCAL_RANK" in os.environ:
+        yield
+        return
+    with slot(folder, count) as found, torch.cuda.device(found or 0):
+        yield
+
+
+@contextlib.contextmanager
+def slot(folder: Path, count: int) -> Iterator[int | None]:
+    """Hold the lowest of `count` numbers that no other process holds; None if all are held."""
+    for number in range(count):
+        with open(folder / f".gpu-{number}.lock", "w") as file:
+            # The lock goes with the file, also when the process is killed.
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            yield number
+            return
+    yield None
 
 
 @lru_cache

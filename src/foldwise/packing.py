@@ -120,7 +120,7 @@ class Sequences:
 
 
 class Packer:
-    """Makes sequences with one tokenizer; tokenises each distinct text once.
+    """Makes sequences with one tokenizer; tokenises each distinct turn of a text once.
 
     Parameters
     ----------
@@ -128,15 +128,17 @@ class Packer:
         Tokenizer of the encoder.
     max_length : int
         Most tokens of a sequence, special tokens included.
+    cache : foldwise.tokencache.TokenCache, optional
+        Where tokens are looked up and stored on disk.
     """
 
-    def __init__(self, tokenizer: Any, max_length: int) -> None:
-        self.tokenizer, self.max_length = tokenizer, max_length
+    def __init__(self, tokenizer: Any, max_length: int, cache: Any = None) -> None:
+        self.tokenizer, self.max_length, self.cache = tokenizer, max_length, cache
         self.prefix, self.middle, self.suffix = _frame(tokenizer)
         # A word-piece vocabulary has no newline; the separator then stands between turns.
         newline = np.array(tokenizer("\n", add_special_tokens=False)["input_ids"], np.int32)
         self.joint = newline if len(newline) else self.middle[:1]
-        self._turns: dict[str, list[np.ndarray]] = {}
+        self._tokens: dict[str, np.ndarray] = {}
 
     def pack(self, parts: Sequence[np.ndarray], shares: Sequence[float]) -> Sequences:
         """Make one sequence a row.
@@ -157,7 +159,7 @@ class Packer:
         self._tokenise(parts)
         ids, second = [], np.zeros(len(parts[0]), dtype=np.int64)
         for row, texts in enumerate(zip(*parts, strict=True)):
-            turns = [self._turns[text] for text in texts]
+            turns = [[self._tokens[turn] for turn in text.split(TURN)] for text in texts]
             lengths = [sum(map(len, t)) + len(self.joint) * (len(t) - 1) for t in turns]
             pieces = [self.prefix]
             budgets = share_out(lengths, shares, room)
@@ -172,27 +174,37 @@ class Packer:
         return Sequences(ids, second)
 
     def forget(self) -> None:
-        """Drop the tokens of all texts seen so far."""
-        self._turns.clear()
+        """Drop the tokens of all texts seen so far; those on disk stay."""
+        self._tokens.clear()
 
     def _tokenise(self, parts: Sequence[np.ndarray]) -> None:
-        """Tokenise the texts that are new, cut to what a sequence could ever hold."""
-        new = list(dict.fromkeys(t for texts in parts for t in texts if t not in self._turns))
-        for start in range(0, len(new), _CHUNK):
-            chunk = [text.split(TURN) for text in new[start : start + _CHUNK]]
-            flat = [self._clip(turn) for turns in chunk for turn in turns]
-            tokens = iter(
-                self.tokenizer(
-                    flat,
-                    add_special_tokens=False,
-                    return_attention_mask=False,
-                    return_token_type_ids=False,
-                    verbose=False,
-                )["input_ids"]
-            )
-            for text, turns in zip(new[start : start + _CHUNK], chunk, strict=True):
-                arrays = [np.array(next(tokens), dtype=np.int32) for _ in turns]
-                self._turns[text] = [head_and_tail(a, self.max_length) for a in arrays]
+        """Learn the tokens of the turns that are new, cut to what a sequence could ever hold."""
+        turns = dict.fromkeys(t for texts in parts for text in texts for t in text.split(TURN))
+        new = [turn for turn in turns if turn not in self._tokens]
+        if self.cache is None or not new:
+            self._tokens |= self._made(new)
+            return
+        with self.cache.locked():
+            self._tokens |= self.cache.read(new)
+            if made := self._made([turn for turn in new if turn not in self._tokens]):
+                self._tokens |= made
+                self.cache.add(made)
+
+    def _made(self, turns: Sequence[str]) -> dict[str, np.ndarray]:
+        """Tokenise; the tokenizer spreads a chunk over the cores."""
+        made = {}
+        for start in range(0, len(turns), _CHUNK):
+            chunk = turns[start : start + _CHUNK]
+            tokens = self.tokenizer(
+                [self._clip(turn) for turn in chunk],
+                add_special_tokens=False,
+                return_attention_mask=False,
+                return_token_type_ids=False,
+                verbose=False,
+            )["input_ids"]
+            for turn, ids in zip(chunk, tokens, strict=True):
+                made[turn] = head_and_tail(np.array(ids, dtype=np.int32), self.max_length)
+        return made
 
     def _clip(self, text: str) -> str:
         half = _CHARS_PER_TOKEN * self.max_length // 2

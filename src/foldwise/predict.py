@@ -24,6 +24,9 @@ from foldwise.stage import atomic, read_json
 from foldwise.terminal import track
 from foldwise.text import clean_column
 
+# Rows between two moves of the progress bar; sorted by length inside, that is enough.
+_CHUNK = 2000
+
 
 @dataclass(frozen=True)
 class Predictor:
@@ -47,14 +50,31 @@ class Predictor:
     pool: Pool | None
 
     @classmethod
-    def load(cls, output: Path, model: str = "ensemble") -> "Predictor":
+    def load(cls, output: Path, model: str = "ensemble", fold: int | None = None) -> "Predictor":
         """Find the stored models of `output`.
+
+        Parameters
+        ----------
+        output : Path
+            A finished output folder, or the folder of one stored fold (`models/bert/fold-0`),
+            which can be moved anywhere.
+        model : str
+            Name of a model, or "ensemble"; means nothing for the folder of one fold.
+        fold : int, optional
+            Only this fold of the model, or of each member of the ensemble; all, averaged, if
+            not given.
 
         Raises
         ------
         UserError
-            Nothing is stored there, or an unknown model.
+            Nothing is stored there, or an unknown model or fold.
         """
+        if (output / "unit.json").exists():
+            require(fold is None, f"{output}: this is one fold already; leave out --fold")
+            record = read_json(output / "unit.json")
+            require(bool(record), f"{output / 'unit.json'}: cannot be read")
+            competition = Competition.restore(record["config"])
+            return cls({record["model"]: [output]}, record["classes"], competition, None)
         require((output / "models").is_dir(), f"{output}: no models there; finish a run first")
         there = sorted(p.name for p in (output / "models").iterdir() if p.name in MODELS)
         pool, names = None, [model]
@@ -72,9 +92,23 @@ class Predictor:
             folders = sorted((output / "models" / name).glob("fold-*"))
             units[name] = [f for f in folders if (f / "unit.json").exists()]
             require(bool(units[name]), f"{output}: model {name!r} has no finished fold")
+            if fold is not None:
+                finished = [f.name.removeprefix("fold-") for f in units[name]]
+                units[name] = [f for f in units[name] if f.name == f"fold-{fold}"]
+                require(
+                    bool(units[name]),
+                    f"{output}: model {name!r} has no fold {fold}; there are {', '.join(finished)}",
+                )
         record = read_json(units[names[0]][0] / "unit.json")
         competition = Competition.restore(record["config"])
         return cls(units, record["classes"], competition, pool)
+
+    @property
+    def described(self) -> str:
+        """What predicts, in words."""
+        counts = [f"{name} ({len(paths)} folds)" for name, paths in self.units.items()]
+        counts = [text.replace("(1 folds)", "(1 fold)") for text in counts]
+        return f"the ensemble of {', '.join(counts)}" if self.pool else counts[0]
 
     def predict(self, texts: dict[str, np.ndarray]) -> np.ndarray:
         """Return class probabilities of raw texts.
@@ -101,8 +135,10 @@ class Predictor:
             table, _ = featurise(rows.texts, config, os.cpu_count() or 1, _known_terms(units))
             rows = replace(rows, features=table)
         sums = {name: np.zeros((n, len(self.classes))) for name in self.units}
-        for unit in track(units, "predicting"):
-            sums[unit.name] += balance.correct(unit.model.predict(rows), unit.factors)
+        parts = [np.arange(start, min(start + _CHUNK, n)) for start in range(0, n, _CHUNK)]
+        for unit, part in track([(u, p) for u in units for p in parts], "predicting"):
+            found = unit.model.predict(rows.take(part))
+            sums[unit.name][part] += balance.correct(found, unit.factors)
         means = np.stack([sums[name] / len(self.units[name]) for name in self.units])
         return self.pool.predict(means) if self.pool else means[0]
 

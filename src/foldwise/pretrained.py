@@ -81,7 +81,7 @@ def load(
     """
     source, offline = locate(name)
     auto = AutoModelForSequenceClassification if kind == "classifier" else AutoModel
-    with quiet(bars=not offline), _one_line(name, offline):
+    with quiet(bars=not offline), one_line(name, offline):
         options = {"local_files_only": offline}
         tokenizer = AutoTokenizer.from_pretrained(source, **options)
         config = AutoConfig.from_pretrained(source, **options)
@@ -289,7 +289,7 @@ def _hub_is_reachable(endpoint: str) -> bool:
 
 
 @contextlib.contextmanager
-def _one_line(name: str, offline: bool) -> Iterator[None]:
+def one_line(name: str, offline: bool) -> Iterator[None]:
     """Turn what transformers raises over a model it cannot find into one line."""
     try:
         yield

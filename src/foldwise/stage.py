@@ -41,6 +41,8 @@ class Run:
     output: Path
     force: bool = False
     rows: int = 0
+    time_budget: float = 0.0  # seconds of the whole run; 0 = no limit
+    started: float = 0.0  # seconds since the epoch
 
     @property
     def clean(self) -> Path:
@@ -118,7 +120,7 @@ def execute(name: str, run: Run) -> bool:
         "stage": name,
         "summary": summary,
         "sections": list(stage.sections),
-        "config": config_hash(run, stage.sections),
+        "config": _stage_hash(run, stage.sections),
         "code": code_hash(f"foldwise.stages.{name}"),
         "inputs": inputs,
         "outputs": outputs,
@@ -132,7 +134,7 @@ def execute(name: str, run: Run) -> bool:
 
 def _is_fresh(name: str, record: dict[str, Any], run: Run) -> bool:
     try:
-        same = record["config"] == config_hash(run, tuple(record["sections"]))
+        same = record["config"] == _stage_hash(run, tuple(record["sections"]))
         same = same and record["code"] == code_hash(f"foldwise.stages.{name}")
         files = {**record["inputs"], **record["outputs"]}
         return same and all(file_hash(_absolute(p, run)) == h for p, h in files.items())
@@ -177,6 +179,12 @@ def content_hash(*parts: Any) -> str:
 def config_hash(run: Run, sections: tuple[str, ...]) -> str:
     """Hash the parts of the configuration that a stage or a unit depends on."""
     return content_hash(run.competition.section(*sections), run.rows)
+
+
+def _stage_hash(run: Run, sections: tuple[str, ...]) -> str:
+    # Only the transformers are cut to a time budget; without one they are completed.
+    limited = run.time_budget and "bert" in sections
+    return content_hash(config_hash(run, sections), run.time_budget if limited else 0)
 
 
 @lru_cache

@@ -8,8 +8,8 @@ Trainer has no place for; what is left of it is the loop below.
 
 import json
 import math
-import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,15 +17,17 @@ from typing import Any
 import numpy as np
 import torch
 from torch.nn import functional
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from transformers import get_scheduler
 
+from foldwise import distributed
 from foldwise.batching import step_batches, token_batches
 from foldwise.checkpoint import Checkpoint, training_key
-from foldwise.config import Bert as BertConfig
 from foldwise.curve import Curve, Labelled, Plan
+from foldwise.errors import require
 from foldwise.inference import forward
-
-_SILENCE = 30.0  # seconds between two lines of progress
+from foldwise.optimiser import make_optimiser
+from foldwise.progress import News
 
 
 @dataclass
@@ -39,6 +41,8 @@ class Record:
         smoothing), accuracy.
     tokens, padded_tokens : int
         Tokens read, and places they took with padding.
+    squares : int
+        Sum over the sequences read of their length squared.
     seconds : float
         Time of the steps, without evaluations.
     steps : int
@@ -52,6 +56,7 @@ class Record:
     history: list[dict[str, Any]] = field(default_factory=list)
     tokens: int = 0
     padded_tokens: int = 0
+    squares: int = 0
     seconds: float = 0.0
     steps: int = 0
     epochs: int = 0
@@ -64,6 +69,8 @@ def train(
     plan: Plan,
     validation: Labelled | None,
     scratch: Path | None = None,
+    watch: Callable[[Record], None] | None = None,
+    events: Any = None,
 ) -> Record:
     """Train a network, which lies on its device already, in place.
 
@@ -79,6 +86,10 @@ def train(
         Draws the validation curve, and decides about a stop only if `early_stopping` is set.
     scratch : Path, optional
         Folder for the state from which a killed training goes on.
+    watch : callable, optional
+        Gets the record after every step; may raise to end the training.
+    events : torch.utils.tensorboard.SummaryWriter, optional
+        Gets the points of the curves.
 
     Raises
     ------
@@ -87,8 +98,7 @@ def train(
     """
     config, device = plan.config, plan.device
     generator = np.random.default_rng(plan.seed)
-    lengths = train.examples.lengths
-    per_epoch = math.ceil(len(lengths) / config.batch_size)
+    per_epoch = math.ceil(len(train.ids) / config.batch_size)
     optimiser = make_optimiser(network, config)
     schedule = get_scheduler(
         config.schedule,
@@ -99,19 +109,32 @@ def train(
     # float16 gradients underflow unless the loss is scaled up; other types pass through.
     scaler = torch.amp.GradScaler(device.name, enabled=device.dtype == torch.float16)
     weights = torch.tensor(plan.class_weights, dtype=torch.float32, device=device.name)
-    curve = Curve(network, plan, validation, per_epoch)
     parts = {"network": network, "optimiser": optimiser, "schedule": schedule, "scaler": scaler}
+    kept = network
+    if config.ema:
+        average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(config.ema))
+        parts["average"], kept = average, average.module
+    # Compiled beside the network, which keeps its own forward pass for evaluation and saving.
+    call = torch.compile(network, dynamic=True) if config.compile else network
+    curve = Curve(kept, plan, validation, per_epoch)
     held = [train] if validation is None else [train, validation]
     key = "" if scratch is None else training_key(network, held, *plan.settings)
+    key = distributed.tell(key)
     checkpoint = Checkpoint(scratch, key, parts)
     record, best = Record(), None
     if (stored := checkpoint.restore()) is not None:
         record, best = Record(**stored["record"]), stored["best"]
         generator.bit_generator.state = json.loads(stored["order"])
         curve.sums = stored["curve"]
-    news = _News(plan, per_epoch, record.steps)
+    require(
+        distributed.tell(record.steps) == record.steps,
+        f"{scratch}: not all processes see the checkpoint there; use a folder that they share",
+    )
+    news = News(plan.fold, per_epoch * config.epochs, record.steps)
     for epoch in range(record.epochs + 1, config.epochs + 1):
         order = json.dumps(generator.bit_generator.state)
+        examples = train.drawn(plan.seed, epoch)
+        lengths = examples.lengths
         swapped = generator.random(len(lengths)) < (0.5 if plan.turn else 0.0)
         labels = np.where(swapped, plan.turned[train.labels], train.labels)
         steps = step_batches(lengths, config.batch_size, generator)
@@ -119,43 +142,62 @@ def train(
         for rows in steps[record.steps - (epoch - 1) * per_epoch :]:
             start = time.perf_counter()
             network.train()
-            loss, hits = 0.0, 0
-            for part in token_batches(lengths, config.batch_tokens, rows):
-                inputs = train.examples.batch(part, swapped[part])
-                record.tokens += int(inputs["attention_mask"].sum())
-                record.padded_tokens += inputs["attention_mask"].numel()
+            distributed.seed_step(plan.seed, record.steps)
+            counts = torch.zeros(5, dtype=torch.float64)
+            sums = torch.zeros(2, dtype=torch.float32, device=device.name)
+            mine = distributed.share(rows, lengths)
+            for part in token_batches(lengths, config.batch_tokens, mine):
+                inputs = examples.batch(part, swapped[part])
+                widths = inputs["attention_mask"].sum(dim=1)
+                counts[2] += widths.sum()
+                counts[3] += inputs["attention_mask"].numel()
+                counts[4] += (widths**2).sum()
                 truth = torch.from_numpy(labels[part]).to(device.name)
-                logits = forward(network, inputs, device)
+                logits = forward(call, inputs, device)
                 objective = weighted_loss(logits, truth, weights, config.label_smoothing)
                 scaler.scale(objective / len(rows)).backward()
                 with torch.no_grad():
-                    loss += weighted_loss(logits, truth, weights).detach()
-                    hits += (logits.argmax(1) == truth).sum()
+                    sums[0] += weighted_loss(logits, truth, weights)
+                    sums[1] += (logits.argmax(1) == truth).sum()
+            counts[:2] = sums.cpu()
+            distributed.add_up(network, counts)
             scaler.unscale_(optimiser)
             norm = torch.nn.utils.clip_grad_norm_(network.parameters(), config.max_grad_norm)
             record.steps += 1
+            loss, hits, *read = counts.tolist()
             _check_finite(loss, norm, scaler, plan.fold, record.steps, train.ids[rows])
             scaler.step(optimiser)
             scaler.update()
             optimiser.zero_grad(set_to_none=True)
             schedule.step()
+            if kept is not network:
+                average.update_parameters(network)
+            for name, count in zip(("tokens", "padded_tokens", "squares"), read, strict=True):
+                setattr(record, name, getattr(record, name) + int(count))
             record.seconds += time.perf_counter() - start
-            curve.seen(float(loss), int(hits), len(rows))
-            record.history += curve.points(record.steps)
+            curve.seen(loss, int(hits), len(rows))
+            points = curve.points(record.steps)
+            record.history += points
+            if events is not None:
+                _write_events(events, points)
             news.tell(record)
+            if watch is not None:
+                watch(record)
             if checkpoint.due:
                 progress = {"record": asdict(record), "order": order, "curve": curve.sums}
                 checkpoint.save({**progress, "best": best})
         record.epochs = epoch
         if config.early_stopping and validation is not None:
-            loss = record.history[-1]["loss"]
+            loss = distributed.tell(record.history[-1]["loss"])
             if best is None or loss < best["loss"]:
-                state = {k: v.to("cpu", copy=True) for k, v in network.state_dict().items()}
+                state = {k: v.to("cpu", copy=True) for k, v in kept.state_dict().items()}
                 best, record.best_epoch = {"loss": loss, "network": state}, epoch
             elif epoch - record.best_epoch >= config.early_stopping:
                 break
     if best is not None:
         network.load_state_dict(best["network"])
+    elif kept is not network:
+        network.load_state_dict(kept.state_dict())
     return record
 
 
@@ -172,59 +214,19 @@ def weighted_loss(
     )
 
 
-def make_optimiser(network: Any, config: BertConfig) -> torch.optim.AdamW:
-    """Return AdamW with a learning rate each for encoder and head; no decay on vectors."""
-    body = {id(p) for p in network.base_model.parameters()}
-    groups: dict[tuple[bool, bool], list[torch.nn.Parameter]] = {}
-    for parameter in network.parameters():
-        if parameter.requires_grad:
-            # Biases and the gains of layer norms are the parameters with one dimension.
-            key = (id(parameter) in body, parameter.ndim > 1)
-            groups.setdefault(key, []).append(parameter)
-    return torch.optim.AdamW(
-        [
-            {
-                "params": parameters,
-                "lr": config.learning_rate if in_body else config.head_learning_rate,
-                "weight_decay": config.weight_decay if decays else 0.0,
-            }
-            for (in_body, decays), parameters in groups.items()
-        ],
-        fused=True,
-    )
-
-
-class _News:
-    """A line of progress every half a minute."""
-
-    def __init__(self, plan: Plan, per_epoch: int, steps: int) -> None:
-        self.fold, self.total = plan.fold, per_epoch * plan.config.epochs
-        self.before = steps
-        self.start = self.last = time.monotonic()
-
-    def tell(self, record: Record) -> None:
-        """Print a line if the last one is old."""
-        now = time.monotonic()
-        if now - self.last < _SILENCE:
-            return
-        self.last = now
-        done = record.steps - self.before
-        left = (now - self.start) / done * (self.total - record.steps)
-        losses = [f"{p['split']} loss {p['loss']:.4f}" for p in record.history[-2:]]
-        parts = [
-            f"fold {self.fold}: step {record.steps}/{self.total}",
-            *losses,
-            f"{record.tokens / record.seconds:,.0f} tokens/s",
-            f"about {left:.0f} s left",
-        ]
-        print(", ".join(parts), file=sys.stderr, flush=True)
+def _write_events(events: Any, points: list[dict[str, Any]]) -> None:
+    for point in points:
+        for name in ("loss", "accuracy"):
+            events.add_scalar(f"{name}/{point['split']}", point[name], point["step"])
 
 
 def _check_finite(
     loss: Any, norm: torch.Tensor, scaler: Any, fold: int, step: int, ids: np.ndarray
 ) -> None:
-    # With a loss scale, gradients that overflow are part of its search: the step is skipped.
-    if math.isfinite(loss) and (scaler.is_enabled() or math.isfinite(norm)):
+    # With a loss scale, gradients that overflow are part of its search: the step is skipped and
+    # the scale is halved. Below 1 the search has failed, and every step would be skipped.
+    searching = scaler.is_enabled() and scaler.get_scale() >= 1
+    if math.isfinite(loss) and (searching or math.isfinite(norm)):
         return
     shown = ", ".join(map(str, ids[:20])) + (" …" if len(ids) > 20 else "")
     what = "loss" if not math.isfinite(loss) else "gradient"

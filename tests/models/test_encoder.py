@@ -349,11 +349,11 @@ def test_a_killed_training_ends_where_it_would_have(task, monkeypatch, at):
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(training._News, "tell", kill)
+        patch.setattr(training.News, "tell", kill)
         with pytest.raises(KeyboardInterrupt):
             Bert.fit(pair_rows(40), task(*settings), test)
     steps = seen.copy()
-    monkeypatch.setattr(training._News, "tell", lambda self, record: seen.append(record.steps))
+    monkeypatch.setattr(training.News, "tell", lambda self, record: seen.append(record.steps))
     resumed = Bert.fit(pair_rows(40), task(*settings), test)
     assert seen[len(steps) :] == list(range(at + 1, 7))
     np.testing.assert_array_equal(resumed.predict(test), whole.predict(test))

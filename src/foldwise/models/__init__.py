@@ -20,7 +20,7 @@ MODELS = {
     "svm": "foldwise.models.linear:LinearSvm",
     "lightgbm": "foldwise.models.trees:LightGBM",
     "embedding": "foldwise.models.embedding:Embedding",
-    "bert": "foldwise.models.encoder:Bert",
+    "bert": "foldwise.models.seeds:SeedAverage",
 }
 TRANSFORMERS = ("embedding", "bert")
 
@@ -45,6 +45,10 @@ class Task:
         Folder for checkpoints; survives a kill and is deleted when the unit is stored.
     threads : int
         CPU threads the unit may use.
+    cache : Path, optional
+        Folder where tokens are kept for the other folds.
+    allowance : foldwise.timebudget.Allowance, optional
+        The time that is left for this fold and those after it.
     """
 
     competition: Competition
@@ -54,6 +58,8 @@ class Task:
     fold: int
     scratch: Path
     threads: int = 1
+    cache: Path | None = None
+    allowance: Any = None
 
 
 class Model(Protocol):

@@ -4,15 +4,17 @@
 prompt + A and prompt + B with one encoder and compares them (see `siamese.py`).
 """
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 from scipy import special
 
-from foldwise import pretrained, training
+from foldwise import distributed, pretrained, throughput, training
+from foldwise.augment import Augment
 from foldwise.batching import Examples
 from foldwise.config import Competition
 from foldwise.curve import Labelled, Plan
@@ -24,7 +26,9 @@ from foldwise.models.siamese import Siamese
 from foldwise.packing import Packer
 from foldwise.rows import Rows
 from foldwise.stage import read_json, write_json
-from foldwise.terminal import warn
+from foldwise.terminal import note, warn
+from foldwise.timebudget import Watch
+from foldwise.tokencache import TokenCache
 
 
 @dataclass(frozen=True)
@@ -115,9 +119,17 @@ class Bert:
     uses_features = False
     uses_validation = True
 
-    def __init__(self, network: Any, tokenizer: Any, reading: Reading, info: dict) -> None:
+    def __init__(
+        self,
+        network: Any,
+        tokenizer: Any,
+        reading: Reading,
+        info: dict,
+        cache: Path | None = None,
+    ) -> None:
         self.network, self.tokenizer, self.reading, self.info = network, tokenizer, reading, info
-        self.packer = Packer(tokenizer, reading.max_length)
+        stored = None if cache is None else TokenCache(cache, tokenizer, reading.max_length)
+        self.packer = Packer(tokenizer, reading.max_length, stored)
 
     @classmethod
     def fit(cls, train: Rows, task: Task, validation: Rows | None = None) -> Self:
@@ -149,19 +161,34 @@ class Bert:
             )
             if config.gradient_checkpointing:
                 fitted.network.base_model.gradient_checkpointing_enable()
-            with device.holding(fitted.network):
-                known = fitted._labelled(train)
-                held = None if validation is None else fitted._labelled(validation)
-                record = training.train(fitted.network, known, plan, held, task.scratch)
+            known = fitted._training(train, Augment(config, fitted.tokenizer))
+            held = None
+            # The leader alone draws the curve; all must know the loss that decides about a stop.
+            if validation is not None and (distributed.rank() == 0 or config.early_stopping):
+                held = fitted._labelled(validation)
+            watch = None
+            if task.allowance is not None:
+                ahead = 0 if validation is None else len(validation)
+                watch = Watch(task.allowance, plan, known.examples.lengths, ahead)
+            with _events(task) as events, device.holding(fitted.network):
+                network, scratch = fitted.network, task.scratch
+                record = training.train(network, known, plan, held, scratch, watch, events)
+                figures = throughput.summary(network, record, device)
+        if distributed.rank() == 0:
+            note(f"bert fold {task.fold}: {throughput.line(figures)}")
         if held is not None:
             notes += _learning_notes(record, task.fold)
         trainable = sum(p.numel() for p in fitted.network.parameters() if p.requires_grad)
         fitted.info |= {
             "device": str(device),
+            "processes": distributed.world(),
             "notes": notes,
             "history": record.history,
-            "tokens_per_second": record.tokens / record.seconds,
-            "padded_share": 1 - record.tokens / record.padded_tokens,
+            **figures,
+            "tokens": record.tokens,
+            "padded_tokens": record.padded_tokens,
+            "squares": record.squares,
+            "seconds": record.seconds,
             "trainable_parameters": trainable,
             "epochs": record.epochs,
             "steps": record.steps,
@@ -205,7 +232,8 @@ class Bert:
         kind = "encoder" if reading.mode == "siamese" else "classifier"
         loaded = pretrained.load(str(folder), kind)
         require(not loaded.notes, f"{folder}: incomplete: {'; '.join(loaded.notes)}")
-        named = [loaded.model.config.id2label.get(i) for i in range(len(reading.classes))]
+        labels = loaded.model.config.id2label
+        named = [labels[i] for i in sorted(labels)]
         if named != list(reading.classes):
             raise UserError(
                 f"{folder}: config.json names the classes {named}, packing.json "
@@ -239,7 +267,7 @@ class Bert:
         if siamese:
             network = Siamese(network, reading.swap, len(task.classes))
             notes.append(f"{config.model}: the siamese head on its mean-pooled tokens is new")
-        return cls(network, loaded.tokenizer, reading, {}), notes
+        return cls(network, loaded.tokenizer, reading, {}, task.cache), notes
 
     @property
     def _has_types(self) -> bool:
@@ -248,6 +276,37 @@ class Bert:
     def _labelled(self, rows: Rows) -> Labelled:
         examples = self.reading.examples(rows, self.packer, self._has_types)
         return Labelled(examples, rows.labels, rows.ids)
+
+    def _training(self, rows: Rows, augment: Augment) -> Labelled:
+        """Pack the training rows, and say how an epoch draws them."""
+        plain = self._labelled(rows)
+        if not augment.active:
+            return plain
+
+        def draw(generator: np.random.Generator) -> Examples:
+            changed = replace(rows, texts=augment.turns(rows.texts, generator))
+            packed = self.reading.examples(changed, self.packer, self._has_types)
+            sides = tuple(augment.words(side, generator) for side in packed.sides)
+            return replace(packed, sides=sides)
+
+        return replace(plain, augment=draw)
+
+
+@contextlib.contextmanager
+def _events(task: Task) -> Iterator[Any]:
+    """Yield what writes TensorBoard events of a fold, or None."""
+    if not task.competition.bert.tensorboard or distributed.rank() > 0:
+        yield None
+        return
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        raise UserError(
+            "bert.tensorboard = true needs the package: pip install tensorboard"
+        ) from None
+    folder = task.scratch.parent / "tensorboard" / task.scratch.name.strip(".").split(".")[0]
+    with SummaryWriter(str(folder)) as writer:
+        yield writer
 
 
 def _log_prior(labels: np.ndarray, class_weights: np.ndarray) -> np.ndarray:

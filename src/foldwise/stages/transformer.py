@@ -6,7 +6,7 @@ Writes models/<model>/ for embedding and bert, as far as they are chosen
 
 from pathlib import Path
 
-from foldwise import crossval, rows
+from foldwise import crossval, foldplan, rows
 from foldwise.models import TRANSFORMERS
 from foldwise.stage import Run, Stage, read_json
 
@@ -17,7 +17,9 @@ def transformer(run: Run) -> str:
     if not models:
         return "no transformer chosen"
     # One fold at a time: it fills a GPU, and uses all cores where there is none.
-    crossval.fit_models(run, models, jobs=1)
+    crossval.fit_models(run, [model for model in models if model != foldplan.MODEL], jobs=1)
+    if foldplan.MODEL in models:
+        foldplan.fit(run)
     parts = []
     for model in models:
         metrics = read_json(run.model(model) / "metrics.json")
