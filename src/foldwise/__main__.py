@@ -8,6 +8,7 @@ import typer
 
 from foldwise import __version__, config
 from foldwise.errors import UserError, require
+from foldwise.kaggle.cli import app as kaggle
 from foldwise.stage import Run, execute, lock
 from foldwise.stages import ORDER
 from foldwise.terminal import say
@@ -18,6 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="An honest, reproducible competition pipeline for text classification.",
 )
+app.add_typer(kaggle, name="kaggle")
 
 
 def _version(wanted: bool) -> None:

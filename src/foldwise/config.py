@@ -197,6 +197,12 @@ class Submission(Section):
     kind: Literal["auto", "probabilities", "label", "positive"]
 
 
+class Kaggle(Section):
+    """Where the competition runs on Kaggle."""
+
+    competition: Annotated[str, Field(pattern=r"^[a-z0-9-]*$")]
+
+
 class Report(Section):
     """Intervals and costs in the report."""
 
@@ -235,6 +241,7 @@ class Competition(Section):
     bert: Bert
     ensemble: Ensemble
     submission: Submission
+    kaggle: Kaggle
     report: Report
     simulate: Simulate
 
@@ -271,8 +278,12 @@ class Competition(Section):
 
     @classmethod
     def restore(cls, values: dict[str, Any]) -> "Competition":
-        """Return the configuration that `model_dump(mode="json")` wrote."""
-        return cls.model_validate(_tuples(values))
+        """Return the configuration that `model_dump(mode="json")` wrote.
+
+        A key that came after it was written takes its default.
+        """
+        default = _read(COMPETITIONS / "default.toml")
+        return cls.model_validate(_tuples(_merge(default, values)))
 
     def section(self, *names: str) -> dict[str, Any]:
         """Return the named sections or top-level keys as plain data, for hashing and storing."""
