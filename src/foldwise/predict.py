@@ -90,7 +90,7 @@ class Predictor:
         """
         config, rows = self.competition, raw_rows(texts, self.competition)
         n = len(rows)
-        units = [Unit.load(name, f, self.classes) for name, paths in self.units.items() for f in paths]
+        units = [Unit.load(m, f, self.classes) for m, paths in self.units.items() for f in paths]
         if any(unit.model.uses_features for unit in units):
             table, _ = featurise(rows.texts, config, os.cpu_count() or 1, known_terms(units))
             rows = replace(rows, features=table)

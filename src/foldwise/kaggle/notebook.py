@@ -209,9 +209,7 @@ class _Process:
         self.deaths += 1
         known = isinstance(unit, str) and "/" in unit and unit not in self.left_out
         if not known or self.deaths > _DEATHS or time.time() > deadline:
-            say(
-                f"warning: worker {self.job.shard} ended with code {code}; its rows stay as they are"
-            )
+            say(f"warning: worker {self.job.shard} ended with code {code}, its rows stay as is")
             return True
         self.left_out[unit] = f"the worker ended with code {code} while it was at work"
         say(f"warning: worker {self.job.shard}: {unit} is left out: {self.left_out[unit]}")
@@ -241,7 +239,8 @@ def _gather(
 ) -> None:
     written, fresh, running = time.monotonic(), False, True
     while running:
-        running = not all([worker.finished(deadline) for worker in workers])
+        ended = [worker.finished(deadline) for worker in workers]  # each may start again
+        running = not all(ended)
         late = time.time() > deadline
         for worker in workers:
             worker.show_log()
