@@ -14,13 +14,13 @@ def server(tmp_path, monkeypatch):
     """Put the real `kaggle` client, a token and a server for it in place."""
     if importlib.util.find_spec("kaggle") is None:
         pytest.skip("needs the kaggle package: pip install kaggle six")
-    standin.install(tmp_path / "bin")
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("KAGGLE_CONFIG_DIR", str(tmp_path / ".kaggle"))
     monkeypatch.setenv("KAGGLE_API_TOKEN", "a-token")
     monkeypatch.setattr(client, "_FIRST_WAIT", 0.01)
     with standin.serving() as state:
+        standin.install(tmp_path / "bin", state.url)
         yield state
 
 

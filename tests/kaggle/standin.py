@@ -6,7 +6,6 @@ import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-PORT = 7777
 USER = "tester"
 
 
@@ -26,7 +25,7 @@ class StandIn:
     """
 
     def __init__(self):
-        self.archive, self.failures, self.cut = b"", [], 0
+        self.url, self.archive, self.failures, self.cut = "", b"", [], 0
         self.calls, self.uploads, self.datasets, self.submissions = [], [], {}, []
         self.polls_until_scored, self.lost_status = 1, 404
         self.kernel_states = ["RUNNING", "COMPLETE"]
@@ -49,7 +48,10 @@ class StandIn:
             ref = f"{body['ownerSlug']}/{body['datasetSlug']}"
             return {"status": "READY"} if ref in self.datasets else None
         if method == "StartBlobUpload":
-            return {"token": f"blob-{body['name']}", "createUrl": f"{URL}/upload/{body['name']}"}
+            return {
+                "token": f"blob-{body['name']}",
+                "createUrl": f"{self.url}/upload/{body['name']}",
+            }
         if method in ("CreateDataset", "CreateDatasetVersion"):
             body = body.get("body", {}) | body
             owner = body["ownerSlug"]
@@ -61,7 +63,7 @@ class StandIn:
         if method == "GetKernelSessionStatus":
             return {"status": self.kernel_states.pop(0)}
         if method == "StartSubmissionUpload":
-            return {"token": "t", "createUrl": f"{URL}/upload/{body['fileName']}"}
+            return {"token": "t", "createUrl": f"{self.url}/upload/{body['fileName']}"}
         if method in ("CreateCodeSubmission", "CreateSubmission"):
             self.submissions.append({"description": body["submissionDescription"], "polls": 0})
             return {"message": "Successfully submitted", "ref": len(self.submissions)}
@@ -78,11 +80,9 @@ class StandIn:
         return row | {"publicScore": "1.0123" if scored else "", "privateScore": ""}
 
 
-URL = f"http://localhost:{PORT}"
-
 # The command line passes its production address explicitly, so no variable moves it: here every
 # address of the real client becomes the stand-in's before it starts, and no other is let through.
-LAUNCHER = f"""#!{sys.executable}
+LAUNCHER = """#!{python}
 import socket
 import sys
 
@@ -99,17 +99,17 @@ socket.socket.connect = only_loopback
 from kagglesdk import kaggle_env
 
 for name in kaggle_env._env_to_endpoint:
-    kaggle_env._env_to_endpoint[name] = "{URL}"
+    kaggle_env._env_to_endpoint[name] = "{url}"
 from kaggle.cli import main
 
 main()
 """
 
 
-def install(folder):
+def install(folder, url):
     """Write the `kaggle` program that talks to the stand-in."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "kaggle").write_text(LAUNCHER)
+    (folder / "kaggle").write_text(LAUNCHER.format(python=sys.executable, url=url))
     (folder / "kaggle").chmod(0o755)
 
 
@@ -127,7 +127,7 @@ class Handler(BaseHTTPRequestHandler):
             return self.reply(failure[0], {"code": failure[0], "message": failure[1]})
         if method == "DownloadDataFiles":
             self.send_response(302)
-            self.send_header("Location", f"{URL}/files/archive.zip")
+            self.send_header("Location", f"{state.url}/files/archive.zip")
             self.send_header("Content-Length", "0")
             return self.end_headers()
         found = state.answer(method, body)
@@ -175,9 +175,9 @@ class Handler(BaseHTTPRequestHandler):
 @contextlib.contextmanager
 def serving():
     """Serve until the block ends; yield the state."""
-    ThreadingHTTPServer.allow_reuse_address = True
-    server = ThreadingHTTPServer(("127.0.0.1", PORT), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.state = StandIn()
+    server.state.url = f"http://localhost:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
