@@ -30,10 +30,11 @@ def test_averaging_goes_first_then_the_dearest_folds(seconds, dropped):
     assert plan.averaging == (not dropped)
 
 
-def test_models_go_last_the_one_of_least_weight_for_its_time_first():
+def test_models_go_last_and_what_fits_without_them_is_taken_back():
     plan = fit([*TREES, *BERT], 10.0, 20)
-    assert plan.dropped[-1] == "bert"
-    assert [j.model for j in plan.jobs] == ["lightgbm"]
+    assert plan.dropped == ("bert",)
+    assert plan.jobs == tuple(TREES)
+    assert fit([*TREES, *BERT], 10.0, 14).dropped == ("lightgbm/fold-2", "bert")
     assert not fit([*TREES, *BERT], 10.0, 1).jobs
 
 
@@ -57,14 +58,17 @@ def work(draw):
 
 @settings(max_examples=100, deadline=None)
 @given(work(), st.floats(0, 50), st.floats(0, 1000))
-def test_it_fits_and_no_model_goes_while_another_has_a_fold_to_spare(jobs, counting, seconds):
+def test_it_fits_and_nothing_dropped_would_fit_too(jobs, counting, seconds):
     plan = fit(jobs, counting, seconds)
     assert not plan.jobs or plan.seconds <= seconds
-    assert {(j.model, j.fold) for j in plan.jobs} <= {(j.model, j.fold) for j in jobs}
-    models = {j.model for j in jobs}
-    gone = models - {j.model for j in plan.jobs}
-    if gone:
-        assert len(plan.jobs) == len(models - gone)
+    names = {f"{j.model}/{j.fold}" for j in jobs}
+    kept = {f"{j.model}/{j.fold}" for j in plan.jobs}
+    gone = {n for n in names if n.split("/")[0] in plan.dropped}
+    assert kept | gone | (names & set(plan.dropped)) == names
+    assert not kept & (gone | set(plan.dropped))
+    for j in jobs:
+        if f"{j.model}/{j.fold}" in plan.dropped:
+            assert plan.seconds + j.seconds - (not plan.averaging) * j.second_order > seconds
     kinds = ["averaging" if d == "swap averaging" else "/" in d for d in plan.dropped]
     assert kinds == sorted(kinds, key=["averaging", True, False].index)
 

@@ -1,7 +1,8 @@
 """What still fits into the time that is left, and what is dropped first where not all does.
 
 The order: averaging over both orders of a pair, then folds (the dearest first, the last fold of
-no model), then models (the one that gives least blend weight for its time).
+no model), then models (the one that gives least blend weight for its time). What fits after all
+once a model is gone is taken back.
 """
 
 from collections.abc import Sequence
@@ -71,6 +72,7 @@ def fit(jobs: Sequence[Job], counting: float, seconds: float) -> Plan:
         Time that is left.
     """
     kept, averaging, dropped = list(jobs), True, []
+    dropped_jobs: dict[str, Job] = {}
     while kept and _total(kept, counting) > seconds:
         by_model: dict[str, list[Job]] = {}
         for job in kept:
@@ -87,11 +89,26 @@ def fit(jobs: Sequence[Job], counting: float, seconds: float) -> Plan:
             dearest = max(spare, key=lambda job: job.seconds)
             kept.remove(dearest)
             dropped.append(f"{dearest.model}/{dearest.fold}")
+            dropped_jobs[dropped[-1]] = dearest
         else:
             least = min(by_model, key=lambda name: _worth(name, kept, counting))
             kept = [job for job in kept if job.model != least]
             dropped.append(least)
+    models = {job.model for job in kept}
+    for name, job in reversed(dropped_jobs.items()):
+        if job.model not in models or _total([*kept, job], counting) <= seconds:
+            kept += [job] * (job.model in models)
+            dropped.remove(name)
+    whole = [job for job in jobs if any(_same(job, other) for other in kept)]
+    if not averaging and _total(whole, counting) <= seconds:
+        kept, averaging = whole, True
+        dropped.remove("swap averaging")
+    kept = [next(job for job in kept if _same(job, other)) for other in whole]
     return Plan(tuple(kept), averaging, tuple(dropped), _total(kept, counting))
+
+
+def _same(job: Job, other: Job) -> bool:
+    return (job.model, job.fold) == (other.model, other.fold)
 
 
 def _total(jobs: list[Job], counting: float) -> float:
