@@ -114,11 +114,16 @@ def simulate(
 def check_submission(
     file: Annotated[Path, typer.Argument(help="The submission to check.")],
     sample: Annotated[Path, typer.Option(help="The competition's sample submission.")],
+    max_mb: Annotated[float, typer.Option(min=0, help="Largest file that is accepted, MB.")] = 100,
 ) -> None:
-    """Check a submission file against the sample; name the row at fault, exit with code 2."""
-    from foldwise.submission import check, read
+    """Check a submission file against the sample; name the row at fault, exit with code 2.
+
+    Columns, row count, ids (missing, unknown, twice), order, range, sums, no gaps, size.
+    """
+    from foldwise.submission import check, check_size, read
 
     submission = read(file)
+    check_size(file, max_mb)
     check(submission, read(sample), str(file))
     say(f"{file}: valid: {len(submission):,} rows, columns {', '.join(submission.columns)}")
 

@@ -218,8 +218,13 @@ class _Process:
 
     def record(self) -> dict[str, Any]:
         """Return what the worker says it has dropped and left out."""
-        found = read_json(self.results / "done.json") or {"left_out": {}, "dropped": ["by time"]}
+        found = read_json(self.results / "done.json") or {"left_out": {}, "dropped": []}
         return found | {"left_out": found["left_out"] | self.left_out}
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it was stopped before its work was done."""
+        return not (self.results / "done.json").exists()
 
     def stop(self) -> None:
         """End the process and the helpers that it started."""
@@ -261,17 +266,21 @@ def _summary(
     workers: list[_Process], predictions: Predictions, bundle: Bundle, seconds: float
 ) -> dict[str, Any]:
     records = [worker.record() for worker in workers]
+    dropped = {name for record in records for name in record["dropped"]}
     folds = {}
     for i, model in enumerate(predictions.models):
         total = len(bundle.models[model]["folds"])
-        folds[model] = {"mean_folds": float(predictions.folds[i].mean()), "of": total}
+        mean = float(predictions.folds[i].mean())
+        folds[model] = {"mean_folds": mean, "of": total}
+        if mean < total and any(worker.stopped for worker in workers):
+            dropped.add(f"what was left of {model}")
     return {
         "rows": predictions.folds.shape[1],
         "rows_with_prior_only": int((predictions.folds.sum(axis=0) == 0).sum()),
         "seconds": round(seconds, 1),
         "workers": len(workers),
         "models": folds,
-        "dropped": sorted({name for record in records for name in record["dropped"]}),
+        "dropped": sorted(dropped),
         "left_out": {k: v for record in records for k, v in record["left_out"].items()},
         "code": str(PACKAGE),
     }

@@ -16,6 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from foldwise import comparison, plots, rows
 from foldwise.comparison import Evidence
+from foldwise.kaggle import history
 from foldwise.stage import Run, Stage, atomic, read_json, write_json, write_text
 
 _WORST_CLASSES = 15
@@ -28,7 +29,7 @@ def report(run: Run) -> str:
     facts = _facts(evidence, table, run)
     with atomic(run.output / "leaderboard.csv") as partial:
         table.to_csv(partial, index=False, lineterminator="\n")
-    figures = _figures(evidence, table, facts)
+    figures = _figures(evidence, table, facts) | history.figures(run.output / "submissions.csv")
     with atomic(run.output / "plots") as partial:
         partial.mkdir()
         for name, figure in figures.items():
@@ -145,6 +146,7 @@ def _reads(run: Run) -> list[Path]:
     paths = [run.folds, run.clean / "audit.json", rows.table_path(run, "train")]
     paths += [run.ensemble / "oof.parquet", run.ensemble / "test.parquet"]
     paths += [run.ensemble / "weights.json", run.features / "features.json"]
+    paths.append(run.output / "submissions.csv")
     for name in run.competition.models:
         paths += [run.model(name) / "oof.parquet", run.model(name) / "metrics.json"]
     if run.competition.simulate.train_rows:
