@@ -164,7 +164,8 @@ def test_a_worker_that_dies_goes_on_without_the_fold_at_work(laid_out, tmp_path,
     submission(laid_out)
 
 
-def test_a_strange_test_file_is_predicted_all_the_same(finished, laid_out, capfd):
+def test_two_gpus_share_the_rows_of_a_strange_test_file(finished, laid_out, capfd, monkeypatch):
+    monkeypatch.setattr(notebook, "gpu_count", lambda: 2)
     root, test, found = laid_out
     table = pd.read_csv(test, dtype=str, keep_default_na=False)
     table.insert(1, "mystery", "?")
@@ -174,6 +175,7 @@ def test_a_strange_test_file_is_predicted_all_the_same(finished, laid_out, capfd
     table.to_csv(test, index=False)
     record = improve(laid_out)
     assert record["rows_with_prior_only"] == 0 and not record["left_out"]
+    assert record["workers"] == 2
     assert "columns mystery are not used" in capfd.readouterr().err
     np.testing.assert_allclose(submission(laid_out), expected(finished, laid_out), atol=1e-3)
 
@@ -224,6 +226,19 @@ def test_without_the_package_or_the_weights_the_prior_is_submitted(laid_out, tmp
     assert done.code == 0
     assert "add the weights data set" in (tmp_path / "log").read_text()
     np.testing.assert_allclose(submission(laid_out), np.tile(laid_out[2].prior, (60, 1)))
+
+
+def test_gpus_are_counted_without_starting_them(tmp_path, monkeypatch):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert notebook.gpu_count() == 0
+    smi = tmp_path / "nvidia-smi"
+    smi.write_text("#!/bin/sh\necho 'GPU 0: Tesla T4'\necho 'GPU 1: Tesla T4'\n")
+    smi.chmod(0o755)
+    assert notebook.gpu_count() == 2
+    for visible, count in {"": 0, "-1": 0, "1": 1, "0,1": 2}.items():
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+        assert notebook.gpu_count() == count
 
 
 @pytest.mark.parametrize("namespace", [True, False])

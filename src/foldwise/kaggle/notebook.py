@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import joblib
 import numpy as np
 import pandas as pd
 
@@ -153,7 +154,7 @@ class _Process:
             shard=shard,
             shards=shards,
             deadline=deadline,
-            cores=max(1, len(os.sched_getaffinity(0)) // shards),
+            cores=max(1, joblib.cpu_count() // shards),
         )
         self.seen = 0
         self._start()

@@ -46,13 +46,17 @@ sys.meta_path[:] = [OnlyKaggle if finder is PathFinder else finder for finder in
 if {block_sockets}:
     import socket
 
-    def refuse(self, address, *rest):
+    connect, connect_ex = socket.socket.connect, socket.socket.connect_ex
+
+    def refuse(self, address):
         if self.family == socket.AF_UNIX:
-            return connect[len(rest) > 0](self, address)
+            return connect(self, address)
         raise OSError(101, "Network is unreachable (the rehearsal blocks it)")
 
-    connect = (socket.socket.connect, socket.socket.connect_ex)
-    socket.socket.connect = socket.socket.connect_ex = refuse
+    def refuse_ex(self, address):
+        return connect_ex(self, address) if self.family == socket.AF_UNIX else 101
+
+    socket.socket.connect, socket.socket.connect_ex = refuse, refuse_ex
 
     def unknown(*args, **kwargs):
         raise socket.gaierror(-2, "Name or service not known (the rehearsal blocks it)")
@@ -84,7 +88,8 @@ class Measured:
     seconds : float
         Wall clock.
     peak_memory_mb : float
-        Most memory that the process and all its descendants held at once.
+        Most memory that the process and all its descendants held at once; 0 where the system
+        does not say.
     network : str
         How the network was kept off.
     """
