@@ -12,7 +12,8 @@ from foldwise.kaggle import client
 @pytest.fixture
 def server(tmp_path, monkeypatch):
     """Put the real `kaggle` client, a token and a server for it in place."""
-    if importlib.util.find_spec("kaggle") is None:
+    # Its other half: the folder of these tests is called kaggle too.
+    if importlib.util.find_spec("kagglesdk") is None:
         pytest.skip("needs the kaggle package: pip install kaggle six")
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("HOME", str(tmp_path))

@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+
 import pytest
 
 from foldwise.errors import UserError
@@ -60,3 +64,17 @@ def test_waiting_ends_with_the_time():
     assert wait_until(lambda: None, "score", 0.02, 0.005) is None
     answers = iter([None, None, "ready"])
     assert wait_until(lambda: next(answers), "score", 5, 0.001) == "ready"
+
+
+@pytest.mark.parametrize("command", ["bundle", "rehearse", "push", "submit"])
+def test_on_a_folder_without_a_run_every_command_says_so_in_one_line(tmp_path, command):
+    done = subprocess.run(
+        [sys.executable, "-m", "foldwise", "kaggle", command, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: {tmp_path}: ")
+    assert done.stderr.count("\n") == 1
+    assert not list(tmp_path.iterdir())

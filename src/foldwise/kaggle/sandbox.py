@@ -18,7 +18,7 @@ from foldwise.stage import write_text
 KAGGLE_PACKAGES = (
     "torch", "transformers", "accelerate", "safetensors", "scikit-learn", "scipy", "numpy",
     "pandas", "pyarrow", "lightgbm", "nltk", "joblib", "threadpoolctl", "pydantic", "typer",
-    "rich", "matplotlib", "jinja2", "ipykernel", "psutil", "statsmodels", "optuna", "ray",
+    "rich", "matplotlib", "jinja2", "ipykernel", "psutil", "statsmodels",
 )  # fmt: skip
 _SAMPLE_SECONDS = 0.5
 
