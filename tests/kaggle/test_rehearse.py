@@ -202,7 +202,7 @@ def test_too_little_time_drops_what_the_first_rows_say_is_too_dear(
     results.mkdir()
     job = worker.Job(folder, str(laid_out[1]), str(results), 0, 1, time.time() + seconds, 1)
     worker.Worker(job).run()
-    assert said[0].endswith(f"1,100 s projected; dropped: {dropped}")
+    assert said[0].endswith(f"1,100 s projected; dropped from here on: {dropped}")
     units = {str(np.load(path)["unit"]) for path in results.glob("*.npz")}
     assert {"logreg/fold-0", "logreg/fold-1", "lightgbm/fold-0", "lightgbm/fold-1"} <= units
 

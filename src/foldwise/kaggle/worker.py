@@ -137,7 +137,11 @@ class Worker:
             projected = sum(job.seconds for job in jobs) + counting
             say(
                 f"time guard: {left:,.0f} s left, {projected:,.0f} s projected; "
-                + (f"dropped: {', '.join(plan.dropped)}" if plan.dropped else "nothing dropped")
+                + (
+                    f"dropped from here on: {', '.join(plan.dropped)}"
+                    if plan.dropped
+                    else "nothing dropped"
+                )
             )
         self.plan = plan
         return bool(plan.jobs)
