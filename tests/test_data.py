@@ -123,7 +123,7 @@ def test_any_cell_becomes_text(value, text):
 
 
 def test_missing_data_says_which_files_go_where_and_how_to_get_them(tmp_path):
-    with pytest.raises(UserError, match="put train.csv .*kaggle competitions download"):
+    with pytest.raises(UserError, match="put train.csv .*foldwise kaggle download spooky"):
         locate(SPOOKY, tmp_path)
     write(tmp_path / "train.csv", "x")
     with pytest.raises(UserError, match="no test data: put other.csv"):

@@ -1,9 +1,15 @@
 from pathlib import Path
 
 import nbformat
+import pytest
 from fabricate import fabricate
 from nbclient import NotebookClient
 
+from foldwise.config import load
+from foldwise.manifest import write_manifest
+from foldwise.simulation import simulate
+from foldwise.stage import Run, execute
+from foldwise.stages import ORDER
 from foldwise.stages.report import report
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
@@ -26,3 +32,21 @@ def test_committed_notebooks_hold_no_output():
     for path in NOTEBOOKS.glob("*.ipynb"):
         notebook = nbformat.read(path, as_version=4)
         assert not any(cell.get("outputs") for cell in notebook.cells), path.name
+
+
+@pytest.mark.slow
+def test_the_kaggle_notebook_bundles_and_rehearses(tmp_path, monkeypatch):
+    simulate(tmp_path / "in", train_rows=80, test_rows=10, seed=3)
+    settings = ("folds.n=2", "logreg.C=[0.01]")
+    run = Run(load("sample", settings, ["prior", "logreg"]), tmp_path / "in", tmp_path / "out")
+    for stage in ORDER[: ORDER.index("submission") + 1]:
+        execute(stage, run)
+    write_manifest(run, ["run", "sample"])
+    monkeypatch.setenv("FOLDWISE_OUTPUT", str(run.output))
+    monkeypatch.setenv("FOLDWISE_INPUT", str(run.input))
+    notebook = nbformat.read(NOTEBOOKS / "kaggle.ipynb", as_version=4)
+    client = NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(NOTEBOOKS)}})
+    client.execute()
+    shown = str([out for cell in notebook.cells for out in cell.get("outputs", [])])
+    assert "rehearsal    passed" in shown
+    assert "swap averaging, bert/fold-2" in shown

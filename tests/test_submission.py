@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from foldwise.config import load
 from foldwise.errors import UserError
-from foldwise.submission import build, check, read
+from foldwise.submission import build, check, check_size, read
 
 CLASSES = ["winner_model_a", "winner_model_b", "winner_tie"]
 ARENA = load("arena")
@@ -130,3 +130,11 @@ def test_reading_says_what_is_wrong_with_a_file(tmp_path):
             read(path)
     path.write_text("id,a\n007,NA\n")
     assert read(path).values.tolist() == [["007", "NA"]]
+
+
+def test_a_file_that_is_too_large_is_refused(tmp_path):
+    path = tmp_path / "s.csv"
+    path.write_text("x" * 2000)
+    check_size(path, 0.002)
+    with pytest.raises(UserError, match="0.0 MB, more than 0.001"):
+        check_size(path, 0.001)

@@ -13,6 +13,7 @@ import typer
 from foldwise import __version__, config
 from foldwise.arguments import SeveralValues
 from foldwise.errors import UserError, require
+from foldwise.kaggle.cli import app as kaggle
 from foldwise.stage import Run, execute, lock
 from foldwise.stages import ORDER
 from foldwise.terminal import say
@@ -23,6 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="An honest, reproducible competition pipeline for text classification.",
 )
+app.add_typer(kaggle, name="kaggle")
 
 
 def _version(wanted: bool) -> None:
@@ -139,11 +141,16 @@ def simulate(
 def check_submission(
     file: Annotated[Path, typer.Argument(help="The submission to check.")],
     sample: Annotated[Path, typer.Option(help="The competition's sample submission.")],
+    max_mb: Annotated[float, typer.Option(min=0, help="Largest file that is accepted, MB.")] = 100,
 ) -> None:
-    """Check a submission file against the sample; name the row at fault, exit with code 2."""
-    from foldwise.submission import check, read
+    """Check a submission file against the sample; name the row at fault, exit with code 2.
+
+    Columns, row count, ids (missing, unknown, twice), order, range, sums, no gaps, size.
+    """
+    from foldwise.submission import check, check_size, read
 
     submission = read(file)
+    check_size(file, max_mb)
     check(submission, read(sample), str(file))
     say(f"{file}: valid: {len(submission):,} rows, columns {', '.join(submission.columns)}")
 

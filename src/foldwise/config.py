@@ -211,6 +211,12 @@ class Submission(Section):
     kind: Literal["auto", "probabilities", "label", "positive"]
 
 
+class Kaggle(Section):
+    """Where the competition runs on Kaggle."""
+
+    competition: Annotated[str, Field(pattern=r"^[a-z0-9-]*$")]
+
+
 class Report(Section):
     """Intervals and costs in the report."""
 
@@ -250,6 +256,7 @@ class Competition(Section):
     bert: Bert
     ensemble: Ensemble
     submission: Submission
+    kaggle: Kaggle
     report: Report
     simulate: Simulate
 
@@ -289,7 +296,10 @@ class Competition(Section):
 
     @classmethod
     def restore(cls, values: dict[str, Any]) -> "Competition":
-        """Return the configuration that `model_dump(mode="json")` wrote, older ones completed."""
+        """Return the configuration that `model_dump(mode="json")` wrote.
+
+        A key that came after it was written takes its default.
+        """
         default = _read(COMPETITIONS / "default.toml")
         return cls.model_validate(_tuples(_merge(default, values)))
 

@@ -122,23 +122,16 @@ class Predictor:
         -------
         ndarray of float64, shape (n, C)
         """
-        config = self.competition
-        cleaned = {name: clean_column(values, config.clean) for name, values in texts.items()}
-        n = len(next(iter(cleaned.values())))
-        rows = Rows(
-            ids=np.array([str(i) for i in range(n)], dtype=object),
-            texts=cleaned,
-            groups=np.array([str(i) for i in range(n)], dtype=object),
-        )
-        units = [_Unit.load(name, f, self) for name, paths in self.units.items() for f in paths]
+        config, rows = self.competition, raw_rows(texts, self.competition)
+        n = len(rows)
+        units = [Unit.load(m, f, self.classes) for m, paths in self.units.items() for f in paths]
         if any(unit.model.uses_features for unit in units):
-            table, _ = featurise(rows.texts, config, os.cpu_count() or 1, _known_terms(units))
+            table, _ = featurise(rows.texts, config, os.cpu_count() or 1, known_terms(units))
             rows = replace(rows, features=table)
         sums = {name: np.zeros((n, len(self.classes))) for name in self.units}
         parts = [np.arange(start, min(start + _CHUNK, n)) for start in range(0, n, _CHUNK)]
         for unit, part in track([(u, p) for u in units for p in parts], "predicting"):
-            found = unit.model.predict(rows.take(part))
-            sums[unit.name][part] += balance.correct(found, unit.factors)
+            sums[unit.name][part] += unit.predict(rows.take(part))
         means = np.stack([sums[name] / len(self.units[name]) for name in self.units])
         return self.pool.predict(means) if self.pool else means[0]
 
@@ -166,12 +159,7 @@ class Predictor:
         table, _ = data.read_table(path, self.competition)
         config = self.competition.data
         data.require_columns(table, list(config.text), path, "the training data's text columns")
-        texts = {}
-        for name in config.text:
-            values, _ = data.text_column(table[name])
-            values[[value is None for value in values]] = ""
-            texts[name] = values
-        probabilities = self.predict(texts)
+        probabilities = self.predict(raw_texts(table, self.competition))
         best = probabilities.argmax(axis=1)
         ids = table[config.id].map(data.as_text) if config.id in table else range(len(table))
         result = pd.DataFrame({"id": ids})
@@ -182,24 +170,55 @@ class Predictor:
 
 
 @dataclass(frozen=True)
-class _Unit:
-    """One stored fold of one model."""
+class Unit:
+    """One stored fold of one model.
+
+    Attributes
+    ----------
+    name : str
+        The model.
+    model : foldwise.models.Model
+        The fitted model.
+    factors : ndarray of float64, shape (C,)
+        What gives probabilities of weighted training the training prior back.
+    """
 
     name: str
     model: Any
     factors: np.ndarray
 
     @classmethod
-    def load(cls, name: str, folder: Path, predictor: Predictor) -> "_Unit":
+    def load(cls, name: str, folder: Path, classes: list[str]) -> "Unit":
+        """Read a fold's folder, or refuse one whose classes are not `classes`."""
         record = read_json(folder / "unit.json")
-        if record["classes"] != predictor.classes:
-            raise UserError(
-                f"{folder}: its classes are {record['classes']}, not {predictor.classes}"
-            )
+        if record["classes"] != classes:
+            raise UserError(f"{folder}: its classes are {record['classes']}, not {classes}")
         return cls(name, model_class(name).load(folder), np.array(record["prior_correction"]))
 
+    def predict(self, rows: Rows) -> np.ndarray:
+        """Return class probabilities, float64, shape (n, C)."""
+        return balance.correct(self.model.predict(rows), self.factors)
 
-def _known_terms(units: list[_Unit]) -> dict[str, np.ndarray]:
+
+def raw_texts(table: pd.DataFrame, competition: Competition) -> dict[str, np.ndarray]:
+    """Return the text columns of a raw table as `Predictor.predict` takes them."""
+    texts = {}
+    for name in competition.data.text:
+        values, _ = data.text_column(table[name])
+        values[[value is None for value in values]] = ""
+        texts[name] = values
+    return texts
+
+
+def raw_rows(texts: dict[str, np.ndarray], competition: Competition) -> Rows:
+    """Clean raw texts and number them."""
+    cleaned = {name: clean_column(values, competition.clean) for name, values in texts.items()}
+    numbers = [str(i) for i in range(len(next(iter(cleaned.values()))))]
+    numbers = np.array(numbers, dtype=object)
+    return Rows(ids=numbers, texts=cleaned, groups=numbers)
+
+
+def known_terms(units: list[Unit]) -> dict[str, np.ndarray]:
     """Return every term that any of the models knows, so that texts are counted once for all."""
     known: dict[str, list[np.ndarray]] = {}
     for unit in units:

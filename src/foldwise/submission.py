@@ -92,6 +92,15 @@ def check(submission: pd.DataFrame, sample: pd.DataFrame, name: str) -> None:
         _fail(name, row, submission, f"probabilities sum to {sums[row]:.6g}, not 1")
 
 
+def check_size(path: Path, max_mb: float) -> None:
+    """Raise a `UserError` if a submission is larger than what is accepted."""
+    size = path.stat().st_size / 1e6
+    require(
+        size <= max_mb,
+        f"{path}: {size:.1f} MB, more than {max_mb:g}; write fewer decimals, or zip it",
+    )
+
+
 def read(path: Path) -> pd.DataFrame:
     """Read a csv as text exactly as written, or say in one line why that fails."""
     require(path.is_file(), f"{path}: no such file")

@@ -111,8 +111,8 @@ class Embedding:
     def load(cls, folder: Path) -> Self:
         """Read what `save` wrote; needs no network."""
         layout = read_json(folder / "embedding.json")
-        if layout["model"] == "encoder":
-            layout["model"] = str(folder / "encoder")
+        if layout["model"] != "packaged":  # a path beside the regression
+            layout["model"] = str((folder / layout["model"]).resolve())
         with np.load(folder / "weights.npz") as arrays:
             return cls(layout, arrays["weights"], arrays["bias"], {})
 

@@ -7,6 +7,7 @@ Writes leaderboard.csv, report.json (every number), report.md, report.html, plot
        the learning curve was asked for, learning_curve.json
 """
 
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pandas as pd
 
 from foldwise import comparison, examples, levers, page, plots, rows, slices, verdict
 from foldwise.comparison import Evidence
+from foldwise.kaggle import history
 from foldwise.learning import learning_curve
 from foldwise.significance import differences
 from foldwise.stage import Run, Stage, atomic, read_json, write_json, write_text
@@ -33,7 +35,8 @@ def report(run: Run) -> str:
     images = {}
     with atomic(run.output / "plots") as partial:
         partial.mkdir()
-        for name, figure in page.figures(evidence, table, facts):
+        submitted = history.figures(run.output / "submissions.csv")
+        for name, figure in chain(page.figures(evidence, table, facts), submitted.items()):
             images[name] = page.both_themes(figure)
             (partial / f"{name}.png").write_bytes(images[name]["light"])
             plots.close(figure)
@@ -174,6 +177,7 @@ def _reads(run: Run) -> list[Path]:
     paths += [run.ensemble / "oof.parquet", run.ensemble / "test.parquet"]
     paths += [run.ensemble / "weights.json", run.features / "features.json"]
     paths.append(run.output / "leaks.json")
+    paths.append(run.output / "submissions.csv")
     for name in run.competition.models:
         paths += [run.model(name) / "oof.parquet", run.model(name) / "metrics.json"]
     if run.competition.simulate.train_rows:

@@ -1,0 +1,94 @@
+"""The weights data set: what `bundle.json` beside the fitted folds says about them."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from foldwise.config import Competition
+from foldwise.errors import UserError, require
+from foldwise.pools import Pool
+from foldwise.stage import read_json
+
+RECORD = "bundle.json"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """Fitted folds of the members of a blend, and how they are blended.
+
+    Attributes
+    ----------
+    folder : Path
+        Where `bundle.json` lies.
+    classes : list of str
+        Class names in the order of the probabilities.
+    competition : Competition
+        How texts are read and cleaned, and how a submission looks.
+    pool : Pool
+        The blend; its weights are in the order of `models`.
+    prior : ndarray of float64, shape (C,)
+        Class shares of the training rows.
+    columns : list of str
+        The submission's columns, the id first.
+    models : dict of str to dict
+        For each member: "folds" (names of folders), "needs_terms" (uses term counts),
+        "averages" (reads a pair in both orders), "half" (its encoder is stored as float16).
+    digests : dict of str to str
+        sha256 of each file, by path relative to `folder`.
+    """
+
+    folder: Path
+    classes: list[str]
+    competition: Competition
+    pool: Pool
+    prior: np.ndarray
+    columns: list[str]
+    models: dict[str, dict[str, Any]]
+    digests: dict[str, str]
+
+    @classmethod
+    def read(cls, folder: Path) -> "Bundle":
+        """Read `bundle.json`.
+
+        Raises
+        ------
+        UserError
+            It is missing or broken.
+        """
+        record = read_json(folder / RECORD)
+        require(bool(record), f"{folder / RECORD}: missing or broken; bundle again")
+        weights = np.array([member["weight"] for member in record["models"].values()])
+        return cls(
+            folder=folder,
+            classes=record["classes"],
+            competition=Competition.restore(record["competition"]),
+            pool=Pool(record["method"], weights, np.array(record["bias"])),
+            prior=np.array(record["prior"]),
+            columns=record["columns"],
+            models=record["models"],
+            digests=record["sha256"],
+        )
+
+    def fold(self, model: str, fold: str) -> Path:
+        """Folder of one fitted fold."""
+        return self.folder / "models" / model / fold
+
+    def verify(self, model: str, fold: str) -> None:
+        """Refuse a fold one of whose files is missing or not as it was bundled."""
+        prefixes = (f"models/{model}/{fold}/", f"models/{model}/encoder/")
+        for name, digest in self.digests.items():
+            if not name.startswith(prefixes):
+                continue
+            path = self.folder / name
+            require(path.is_file(), f"{path}: missing")
+            if sha256(path) != digest:
+                raise UserError(f"{path}: not as it was bundled (another sha256)")
+
+
+def sha256(path: Path) -> str:
+    """Return the sha256 of a file."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

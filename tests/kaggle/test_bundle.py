@@ -1,0 +1,64 @@
+import time
+import tomllib
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from foldwise import config
+from foldwise.config import load
+from foldwise.kaggle import notebook
+from foldwise.kaggle.bundle import _toml, bundle, slug
+from foldwise.kaggle.contents import Bundle
+from foldwise.manifest import write_manifest
+from foldwise.predict import Predictor
+from foldwise.simulation import simulate
+from foldwise.stage import Run, execute
+from foldwise.stages import ORDER
+
+
+@pytest.mark.parametrize("name", config.shipped())
+def test_a_configuration_written_as_toml_reads_back_the_same(tmp_path, name):
+    competition = load(name)
+    path = tmp_path / "competition.toml"
+    path.write_text(_toml(competition.model_dump(mode="json")), encoding="utf-8")
+    assert load(path) == competition
+    assert tomllib.loads(path.read_text(encoding="utf-8"))["title"] == competition.title
+
+
+def test_names_on_kaggle_are_short_enough_and_stay_apart():
+    long = load("arena", [f"name={'a_Long.Name' * 8}"])
+    names = {slug(long, part) for part in ("code", "weights", "submit", "train")}
+    assert len(names) == 4
+    for name in names:
+        assert 6 <= len(name) <= 50
+        assert name.replace("-", "").isalnum() and name == name.lower()
+
+
+def test_a_configuration_stored_before_a_key_came_takes_its_default():
+    values = load("arena").model_dump(mode="json")
+    del values["kaggle"]
+    assert config.Competition.restore(values).kaggle.competition == ""
+
+
+@pytest.mark.slow
+def test_a_frozen_encoder_is_bundled_once_and_predicts_the_same(tmp_path, tiny_encoder):
+    simulate(tmp_path / "in", train_rows=60, test_rows=8, seed=3)
+    settings = ("folds.n=2", f'embedding.model="{tiny_encoder}"', "embedding.C=[0.1]")
+    models = ["prior", "embedding"]
+    run = Run(load("sample", settings, models), tmp_path / "in", tmp_path / "out")
+    for stage in ORDER[: ORDER.index("submission") + 1]:
+        execute(stage, run)
+    write_manifest(run, ["run", "sample"])
+    folder = bundle(run.output)
+    found = Bundle.read(folder / "weights")
+    stored = sorted((folder / "weights").rglob("model.safetensors"))
+    assert [path.parent.name for path in stored] == ["encoder"]
+    test = tmp_path / "in" / "test.csv"
+    (tmp_path / "working").mkdir()
+    record = notebook.improve(folder, tmp_path / "working", test, time.time(), 600)
+    assert not record["left_out"]
+    expected = Predictor.load(run.output).predict_file(test)[found.classes].to_numpy()
+    got = pd.read_csv(tmp_path / "working" / "submission.csv")
+    assert list(got.columns) == found.columns
+    np.testing.assert_allclose(got[found.classes].to_numpy(), expected, atol=1e-3)
