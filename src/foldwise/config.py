@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from foldwise.errors import UserError, require
 
@@ -44,6 +44,13 @@ class Data(Section):
     group: tuple[str, ...]
     missing_text: Literal["fill", "drop"]
     download: str
+
+    @field_validator("train", "test", "sample_submission")
+    @classmethod
+    def _inside(cls, name: str) -> str:
+        if Path(name).is_absolute() or ".." in Path(name).parts or "\\" in name or "\0" in name:
+            raise ValueError("must be a file inside the input folder; use --input for the folder")
+        return name
 
     @property
     def one_hot(self) -> bool:
