@@ -296,6 +296,7 @@ def load(
     source: str | Path,
     settings: Iterable[str] = (),
     models: Iterable[str] | None = None,
+    overrides: Iterable[Path] = (),
 ) -> Competition:
     """Read a competition from a shipped name or a TOML file.
 
@@ -307,6 +308,8 @@ def load(
         `section.key=value` overrides; values are TOML, a bare word is a string.
     models : iterable of str, optional
         Replaces the key `models`.
+    overrides : iterable of Path
+        TOML files that override the competition's, one after the other.
 
     Raises
     ------
@@ -317,6 +320,9 @@ def load(
     default = _read(COMPETITIONS / "default.toml") | {"name": path.stem}
     values = _override(default, default, _read(path), str(path))
     competition = _validate(values, str(path))
+    for override in overrides:
+        values = _override(values, default, _read(override), str(override))
+        competition = _validate(values, str(override))
     for setting in settings:
         change, origin = _parse_setting(setting), f"--set {setting}"
         values = _override(values, default, change, origin)
@@ -325,6 +331,13 @@ def load(
         values = values | {"models": list(models)}
         competition = _validate(values, "--models")
     return competition
+
+
+def with_section(
+    competition: Competition, section: str, values: dict[str, Any], origin: str
+) -> Competition:
+    """Return a competition with other values in one section, checked like a file's."""
+    return _validate(_merge(competition.model_dump(mode="json"), {section: values}), origin)
 
 
 def shipped() -> list[str]:

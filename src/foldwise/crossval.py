@@ -12,10 +12,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
-from foldwise import balance, rows
+from foldwise import balance, engine, rows
 from foldwise.errors import UserError
 from foldwise.metrics import scores
 from foldwise.models import MODELS, Task, model_class
@@ -32,7 +31,6 @@ from foldwise.stage import (
     write_json,
     write_parquet,
 )
-from foldwise.terminal import track
 
 SHARED_SECTIONS = ("name", "seed", "metric", "data", "pair", "clean", "weights")
 
@@ -45,14 +43,12 @@ def class_names(run: Run) -> list[str]:
 def fit_models(run: Run, models: Sequence[str], jobs: int) -> None:
     """Fit every (model, fold) unit that is not stored yet, then assemble each model."""
     folds = range(run.competition.folds.n)
-    units = [(m, k) for k in folds for m in models if not _is_stored(run, m, k)]
+    units = [(m, k) for k in folds for m in models if not is_stored(run, m, k)]
     cores = os.cpu_count() or 1
-    workers = max(1, min(jobs or cores, len(units)))
+    # Threads follow from the whole grid: what a killed run left over is fitted just the same.
+    workers = max(1, min(jobs or cores, len(folds) * len(models)))
     threads = max(1, cores // workers)
-    parallel = Parallel(n_jobs=workers, return_as="generator_unordered")
-    results = parallel(delayed(run_unit)(run, m, k, threads) for m, k in units)
-    for _ in track(results, "fitting folds", total=len(units)):
-        pass
+    engine.run_units(run_unit, run, units, min(workers, len(units)), threads)
     for model in models:
         assemble(run, model)
 
@@ -85,7 +81,7 @@ def run_unit(run: Run, model: str, fold: int, threads: int = 1) -> dict[str, Any
     left_out = folds["fold"].to_numpy() == fold
     train, validation = (data.take(np.flatnonzero(side)) for side in (~left_out, left_out))
     truth = validation.labels
-    task, factors = _task(run, model, fold, train.labels, classes, threads)
+    task, factors = make_task(run, model, fold, train.labels, classes, threads)
     if run.competition.weights.oversample:
         train = train.take(balance.oversample(train.labels, task.seed))
     with threadpool_limits(threads):
@@ -113,7 +109,8 @@ def run_unit(run: Run, model: str, fold: int, threads: int = 1) -> dict[str, Any
         if test is not None:
             _store(partial / "test.parquet", *test, classes)
         write_json(partial / "metrics.json", metrics)
-        write_json(partial / "unit.json", _unit_record(run, model, classes, factors, key))
+        record = _unit_record(run, model, classes, factors, key)
+        write_json(partial / "unit.json", record | {"files": folder_hashes(partial)})
     remove(task.scratch)
     return metrics
 
@@ -188,14 +185,32 @@ def unit_key(run: Run, model: str, fold: int) -> str:
     return content_hash(fold, config_hash(run, tuple(sections)), code, hashes)
 
 
-def _is_stored(run: Run, model: str, fold: int) -> bool:
+def is_stored(run: Run, model: str, fold: int) -> bool:
+    """Whether a unit's result is there, whole, and still what it would be."""
     record = read_json(run.fold(model, fold) / "unit.json")
-    return not run.force and bool(record) and record["key"] == unit_key(run, model, fold)
+    if run.force or not isinstance(record, dict):
+        return False
+    if record.get("key") != unit_key(run, model, fold):
+        return False
+    return record.get("files") == folder_hashes(run.fold(model, fold))
 
 
-def _task(
+def folder_hashes(folder: Path) -> dict[str, str | None]:
+    """Hash every file of a stored unit but `unit.json`, which holds the hashes."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    names = {path.relative_to(folder).as_posix(): path for path in paths}
+    return {name: file_hash(path) for name, path in names.items() if name != "unit.json"}
+
+
+def modules(models: Sequence[str]) -> list[str]:
+    """Return the modules behind some models: nothing that names them imports them."""
+    return sorted({MODELS[model].partition(":")[0] for model in models})
+
+
+def make_task(
     run: Run, model: str, fold: int, labels: np.ndarray, classes: list[str], threads: int
 ) -> tuple[Task, np.ndarray]:
+    """Return what a model is told and the factors that give its probabilities the prior back."""
     config = run.competition.weights
     weights = balance.class_weights(labels, classes, config)
     factors = balance.prior_correction(labels, weights, run.competition)

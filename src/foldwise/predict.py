@@ -15,6 +15,7 @@ import pandas as pd
 
 from foldwise import balance, data
 from foldwise.config import Competition
+from foldwise.crossval import folder_hashes
 from foldwise.errors import UserError, require
 from foldwise.featurise import featurise
 from foldwise.models import MODELS, model_class
@@ -72,7 +73,7 @@ class Predictor:
             folders = sorted((output / "models" / name).glob("fold-*"))
             units[name] = [f for f in folders if (f / "unit.json").exists()]
             require(bool(units[name]), f"{output}: model {name!r} has no finished fold")
-        record = read_json(units[names[0]][0] / "unit.json")
+        record = _record(units[names[0]][0])
         competition = Competition.restore(record["config"])
         return cls(units, record["classes"], competition, pool)
 
@@ -155,12 +156,22 @@ class _Unit:
 
     @classmethod
     def load(cls, name: str, folder: Path, predictor: Predictor) -> "_Unit":
-        record = read_json(folder / "unit.json")
+        record = _record(folder)
         if record["classes"] != predictor.classes:
             raise UserError(
                 f"{folder}: its classes are {record['classes']}, not {predictor.classes}"
             )
         return cls(name, model_class(name).load(folder), np.array(record["prior_correction"]))
+
+
+def _record(folder: Path) -> dict[str, Any]:
+    """Return what is known of a stored fold, whose files must be those that were stored."""
+    record = read_json(folder / "unit.json")
+    require(
+        isinstance(record, dict) and record.get("files") == folder_hashes(folder),
+        f"{folder}: its files are not those that the run stored; run again to fit the fold anew",
+    )
+    return record
 
 
 def _known_terms(units: list[_Unit]) -> dict[str, np.ndarray]:
