@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import shutil
+import socket
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -25,6 +26,7 @@ from foldwise.terminal import note
 
 _RETRIES = 3  # of a unit whose worker or node died
 _WORKING_COPY = 6  # a fit needs about this many times the bytes of what it reads
+_KNOCK_SECONDS = 10
 _MB = 2**20
 
 
@@ -149,6 +151,10 @@ def _options(ray: Any, model: str, size: int, nodes: list[dict[str, Any]]) -> di
 @contextlib.contextmanager
 def _connected(ray: Any, address: str) -> Iterator[None]:
     try:
+        host, colon, port = address.rpartition(":")
+        if colon and port.isdigit() and "/" not in host:
+            # Ray itself goes on knocking for minutes where nobody is.
+            socket.create_connection((host, int(port)), timeout=_KNOCK_SECONDS).close()
         # The nodes get this very code, so they need only the packages of requirements.txt.
         ray.init(
             address=address,
@@ -156,7 +162,7 @@ def _connected(ray: Any, address: str) -> Iterator[None]:
             log_to_driver=False,
             logging_level="ERROR",
         )
-    except ConnectionError as error:
+    except OSError as error:  # a ConnectionError of Ray is one too
         raise UserError(
             f"--ray-address {address}: no Ray cluster answers; start one with `ray start --head`, "
             f"or use --ray-address local ({' '.join(str(error).split())[:200]})"
