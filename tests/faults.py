@@ -285,6 +285,14 @@ def _damaged(name: str, damage: Callable[[Path], None]) -> Callable[[Path], None
     return lambda folder: damage(folder / "out" / name)
 
 
+def _damaged_before(name: str, stage: str) -> Callable[[Path], None]:
+    def happen(folder: Path) -> None:
+        flip_a_bit(folder / "out" / name)
+        (folder / "out" / ".stages" / f"{stage}.json").unlink()
+
+    return happen
+
+
 def _exchange_folds(folder: Path) -> None:
     zero, one = (folder / "out" / "models" / "logreg" / f"fold-{k}" for k in (0, 1))
     zero.rename(folder / "kept")
@@ -342,11 +350,10 @@ WRITES = {
     "report": 8,
 }  # fmt: skip
 KILLS = [
-    Fault(f"kill -9 in {stage}, {'after' if after else 'before'} write {n}",
-          _killed(stage, n, after))
+    Fault(f"kill -9 in {stage}, {'before' if n % 2 else 'after'} write {n}",
+          _killed(stage, n, after=n % 2 == 0))
     for stage, writes in WRITES.items()
     for n in range(1, writes + 1)
-    for after in (False, True)
 ]  # fmt: skip
 FULL_DISK = [
     Fault(f"full disk in {stage}", _full(stage))
@@ -360,7 +367,7 @@ DAMAGE = [
     )
 ]  # fmt: skip
 ALONE = [
-    Fault(f"{name} damaged, then {stage} alone", _damaged(name, flip_a_bit),
+    Fault(f"{name} damaged, then {stage} alone", _damaged_before(name, stage),
           ("--stages", stage), "--stages")
     for name, stage in (
         ("clean/train.parquet", "folds"),

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -65,16 +66,13 @@ def test_a_cluster_gives_the_bits_of_the_local_run(ready, cluster):
 
 
 @pytest.mark.slow
-def test_a_units_own_fault_comes_back_and_the_others_are_stored(ready, cluster, monkeypatch):
+def test_a_units_own_fault_comes_back_and_the_others_are_stored(ready, cluster):
     run = ready("fault", engine="ray", ray_address=cluster.address)
-    options = {"logreg": {"max_iter": 1, "C": (float("nan"),)}}
-    broken = run.competition.model_copy(
-        update={"logreg": run.competition.logreg.model_copy(update=options["logreg"])}
-    )
-    from dataclasses import replace
-
-    with pytest.raises(Exception, match="") as error:
+    wrong = run.competition.logreg.model_copy(update={"C": (float("nan"),), "max_iter": 1})
+    broken = run.competition.model_copy(update={"logreg": wrong})
+    with pytest.raises(FloatingPointError, match="missing or not finite") as error:
         crossval.fit_models(replace(run, competition=broken), ["prior", "logreg"], 2)
+    assert "check_probabilities" in str(error.value.__cause__)  # the traceback of the node
     assert "2 of 4 units finished" in error.value.__notes__[-1]
     assert run.fold("prior", 0).exists()
 
