@@ -390,7 +390,7 @@ OTHERS = [
     Fault("a run with fewer rows in between", _with(more=("--rows", "30"))),
     Fault("a run with three folds in between", _with(more=("--set", "folds.n=3"))),
     Fault("a run with another scipy in between", _with(before=other_version("scipy"))),
-    Fault("another configuration, then a late stage alone", lambda f: None,
+    Fault("another configuration, then a late stage alone", lambda f: forget(f, "report"),
           ("--stages", "report", "--set", "clean.urls=drop"), "ran with another 'clean'"),
 ]  # fmt: skip
 ALL = [*KILLS, *FULL_DISK, *DAMAGE, *ALONE, *OTHERS]
