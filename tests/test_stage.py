@@ -167,3 +167,49 @@ def test_a_record_names_files_by_folder_so_that_a_run_can_be_moved(counting):
     record = json.loads((folder / "out" / ".stages" / "folds.json").read_text())
     assert list(record["inputs"]) == ["input:raw.txt", "input:absent.txt"]
     assert list(record["outputs"]) == ["output:copy.txt"]
+
+
+def test_partial_files_of_a_killed_run_are_cleared_by_the_next_one(tmp_path):
+    left = [tmp_path / "models" / ".fold-0.123.partial", tmp_path / ".a.parquet.9.old"]
+    left[0].mkdir(parents=True)
+    (left[0] / "half").touch()
+    left[1].touch()
+    kept = tmp_path / ".fold-0.checkpoint"
+    kept.touch()
+    with lock(tmp_path):
+        assert not any(path.exists() for path in left)
+        assert kept.exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (OSError(28, "No space left on device"), "No space left"),
+        (OSError(30, "Read-only file system"), "Read-only"),
+        (OSError("1000 requested and 12 written"), "only a part"),
+    ],
+)
+def test_a_disk_that_takes_no_file_is_one_line(tmp_path, error, reason):
+    with pytest.raises(UserError, match=f"a.txt: cannot be written: .*{reason}"):
+        with atomic(tmp_path / "a.txt"):
+            raise error
+    assert os.listdir(tmp_path) == []
+
+
+def test_another_fault_while_writing_keeps_its_kind(tmp_path):
+    with pytest.raises(FileNotFoundError), atomic(tmp_path / "a.txt"):
+        raise FileNotFoundError(2, "something that was read")
+
+
+def test_a_stage_follows_the_code_of_modules_it_names_but_does_not_import(counting, monkeypatch):
+    go, runs, _ = counting
+    from dataclasses import replace
+
+    import foldwise.stages.folds as folds
+
+    monkeypatch.setattr(folds, "STAGE", replace(folds.STAGE, modules=lambda run: ["foldwise.b"]))
+    go()
+    assert not go()
+    monkeypatch.setattr(stage, "code_hash", lambda name: f"new {name}")
+    assert go()
+    assert len(runs) == 2

@@ -124,7 +124,7 @@ def test_reading_says_what_is_wrong_with_a_file(tmp_path):
     path = tmp_path / "s.csv"
     with pytest.raises(UserError, match="no such file"):
         read(path)
-    for content, message in [("", "not a readable csv"), ("id,a\n", "no rows"), ("x\n1\n", "id")]:
+    for content, message in [("", "no columns"), ("id,a\n", "no rows"), ("x\n1\n", "id")]:
         path.write_text(content)
         with pytest.raises(UserError, match=message):
             read(path)

@@ -82,12 +82,23 @@ def run(
             help="Time for the whole run, e.g. 8h or 1h30m; bert trains less if it must.",
         ),
     ] = None,
+    override: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="A TOML file over the competition's, as tune writes."),
+    ] = None,
+    engine: Annotated[
+        str, typer.Option(metavar="local|ray", help="Where the folds are fitted.")
+    ] = "local",
+    ray_address: Annotated[
+        str, typer.Option(help="Of the Ray cluster; auto finds it, local starts one here.")
+    ] = "auto",
 ) -> None:
     """Run the pipeline: raw files in, submission and report out. Finished work is kept."""
     chosen = _stages(stages or [])
     names = _models(models)
+    require(engine in ("local", "ray"), f"--engine {engine}: it is local or ray")
     settings = [*(settings or []), *(["report.learning_curve=true"] if learning_curve else [])]
-    settings_ = config.load(competition, settings, names)
+    settings_ = config.load(competition, settings, names, override or ())
     context = Run(
         competition=settings_,
         input=input or Path("input") / settings_.name,
@@ -97,6 +108,8 @@ def run(
         time_budget=_seconds(time_budget),
         # run.sh starts a process for each stage; their budget is one.
         started=float(os.environ.get("FOLDWISE_STARTED") or time.time()),
+        engine=engine,
+        ray_address=ray_address,
     )
     from foldwise.manifest import write_manifest
 
@@ -135,6 +148,51 @@ def simulate(
         default.test_rows if test_rows is None else test_rows,
         default.seed if seed is None else seed,
     )
+
+
+@app.command()
+def tune(
+    competition: Annotated[
+        str, typer.Argument(metavar="CONFIG", help="A shipped competition's name or a .toml file.")
+    ],
+    model: Annotated[str, typer.Option(help="The model to tune, e.g. lightgbm.")],
+    trials: Annotated[int, typer.Option(min=1, help="Finished trials in the end.")] = 50,
+    nested: Annotated[
+        bool, typer.Option(help="Also say how optimistic the score is; folds + 1 times the work.")
+    ] = False,
+    space: Annotated[
+        Path | None, typer.Option(help="A TOML file with search spaces. [default: the shipped one]")
+    ] = None,
+    input: Annotated[
+        Path | None, typer.Option(help="Folder of the raw files. [default: input/<name>]")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Folder of the results. [default: output/<name>]")
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Override one key, e.g. folds.n=3."),
+    ] = None,
+    rows: Annotated[
+        int, typer.Option(min=0, help="Use about N training rows, for a quick look. [0: all]")
+    ] = 0,
+) -> None:
+    """Tune a model on the frozen folds; start it several times and the workers share the trials."""
+    from foldwise import searchspace, tuning
+
+    spans = searchspace.read(model, space)
+    competition_ = config.load(competition, settings or (), [model])
+    context = Run(
+        competition=competition_,
+        input=input or Path("input") / competition_.name,
+        output=output or Path("output") / competition_.name,
+        rows=rows,
+    )
+    _require_earlier("baselines", context)
+    tuner = tuning.Tuner.load(context, model, spans)
+    report = tuning.tune(tuner, trials, nested)
+    for line in tuning.describe(report, context.output / "tune" / f"{model}.toml"):
+        say(line)
 
 
 @app.command("check-submission")

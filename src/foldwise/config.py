@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from foldwise.errors import UserError, require
 
@@ -44,6 +44,13 @@ class Data(Section):
     group: tuple[str, ...]
     missing_text: Literal["fill", "drop"]
     download: str
+
+    @field_validator("train", "test", "sample_submission")
+    @classmethod
+    def _inside(cls, name: str) -> str:
+        if Path(name).is_absolute() or ".." in Path(name).parts or "\\" in name or "\0" in name:
+            raise ValueError("must be a file inside the input folder; use --input for the folder")
+        return name
 
     @property
     def one_hot(self) -> bool:
@@ -318,6 +325,7 @@ def load(
     source: str | Path,
     settings: Iterable[str] = (),
     models: Iterable[str] | None = None,
+    overrides: Iterable[Path] = (),
 ) -> Competition:
     """Read a competition from a shipped name or a TOML file.
 
@@ -329,6 +337,8 @@ def load(
         `section.key=value` overrides; values are TOML, a bare word is a string.
     models : iterable of str, optional
         Replaces the key `models`.
+    overrides : iterable of Path
+        TOML files that override the competition's, one after the other.
 
     Raises
     ------
@@ -339,6 +349,9 @@ def load(
     default = _read(COMPETITIONS / "default.toml") | {"name": path.stem}
     values = _override(default, default, _read(path), str(path))
     competition = _validate(values, str(path))
+    for override in overrides:
+        values = _override(values, default, _read(override), str(override))
+        competition = _validate(values, str(override))
     for setting in settings:
         values = _apply(values, default, setting)
         competition = _validate(values, f"--set {setting}")
@@ -356,6 +369,13 @@ def change(competition: Competition, settings: Iterable[str]) -> Competition:
         values = _apply(values, default, setting)
         competition = _validate(values, f"--set {setting}")
     return competition
+
+
+def with_section(
+    competition: Competition, section: str, values: dict[str, Any], origin: str
+) -> Competition:
+    """Return a competition with other values in one section, checked like a file's."""
+    return _validate(_merge(competition.model_dump(mode="json"), {section: values}), origin)
 
 
 def shipped() -> list[str]:

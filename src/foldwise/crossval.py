@@ -14,10 +14,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
-from foldwise import balance, history, rows
+from foldwise import balance, engine, history, rows
 from foldwise.errors import UserError
 from foldwise.metrics import scores
 from foldwise.models import MODELS, TRANSFORMERS, Task, model_class
@@ -34,7 +33,6 @@ from foldwise.stage import (
     write_json,
     write_parquet,
 )
-from foldwise.terminal import track
 
 FEWEST_OF_A_CLASS = 5  # training rows below which inner splits of a small share break down
 SHARED_SECTIONS = ("name", "seed", "metric", "data", "pair", "clean", "weights")
@@ -50,12 +48,10 @@ def fit_models(run: Run, models: Sequence[str], jobs: int) -> None:
     folds = range(run.competition.folds.n)
     units = [(m, k) for k in folds for m in models if not is_stored(run, m, k)]
     cores = os.cpu_count() or 1
-    workers = max(1, min(jobs or cores, len(units)))
+    # Threads follow from the whole grid: what a killed run left over is fitted just the same.
+    workers = max(1, min(jobs or cores, len(folds) * len(models)))
     threads = max(1, cores // workers)
-    parallel = Parallel(n_jobs=workers, return_as="generator_unordered")
-    results = parallel(delayed(run_unit)(run, m, k, threads) for m, k in units)
-    for _ in track(results, "fitting folds", total=len(units)):
-        pass
+    engine.run_units(run_unit, run, units, min(workers, len(units)), threads)
     for model in models:
         assemble(run, model)
 
@@ -92,7 +88,7 @@ def run_unit(
     left_out = folds["fold"].to_numpy() == fold
     train, validation = (data.take(np.flatnonzero(side)) for side in (~left_out, left_out))
     truth = validation.labels
-    task, factors = _task(run, model, fold, train.labels, classes, threads)
+    task, factors = make_task(run, model, fold, train.labels, classes, threads)
     task = replace(task, allowance=allowance)
     if run.competition.weights.oversample:
         train = train.take(balance.oversample(train.labels, task.seed))
@@ -123,7 +119,8 @@ def run_unit(
         if test is not None:
             _store(partial / "test.parquet", *test, classes)
         write_json(partial / "metrics.json", metrics)
-        write_json(partial / "unit.json", _unit_record(run, model, classes, factors, key))
+        record = _unit_record(run, model, classes, factors, key)
+        write_json(partial / "unit.json", record | {"files": folder_hashes(partial)})
     remove(task.scratch)
     return metrics
 
@@ -222,9 +219,13 @@ def unit_key(run: Run, model: str, fold: int) -> str:
 
 
 def is_stored(run: Run, model: str, fold: int) -> bool:
-    """Whether a unit's result is there and still what it would be."""
+    """Whether a unit's result is there, whole, and still what it would be."""
     record = read_json(run.fold(model, fold) / "unit.json")
-    return not run.force and bool(record) and record["key"] == unit_key(run, model, fold)
+    if run.force or not isinstance(record, dict):
+        return False
+    if record.get("key") != unit_key(run, model, fold):
+        return False
+    return record.get("files") == folder_hashes(run.fold(model, fold))
 
 
 def _place(run: Run, model: str) -> Any:
@@ -254,9 +255,28 @@ def _fill_dropped(
     ]
 
 
-def _task(
+def folder_hashes(folder: Path) -> dict[str, str | None]:
+    """Hash every file of a stored unit but `unit.json`, which holds the hashes."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    names = {path.relative_to(folder).as_posix(): path for path in paths}
+    return {name: file_hash(path) for name, path in names.items() if name != "unit.json"}
+
+
+def stamp(folder: Path) -> None:
+    """Make a copy of a stored unit whose files were changed on purpose whole again."""
+    record = read_json(folder / "unit.json")
+    write_json(folder / "unit.json", record | {"files": folder_hashes(folder)})
+
+
+def modules(models: Sequence[str]) -> list[str]:
+    """Return the modules behind some models: nothing that names them imports them."""
+    return sorted({MODELS[model].partition(":")[0] for model in models})
+
+
+def make_task(
     run: Run, model: str, fold: int, labels: np.ndarray, classes: list[str], threads: int
 ) -> tuple[Task, np.ndarray]:
+    """Return what a model is told and the factors that give its probabilities the prior back."""
     config = run.competition.weights
     weights = balance.class_weights(labels, classes, config)
     factors = balance.prior_correction(labels, weights, run.competition)
@@ -333,7 +353,7 @@ def fit_on_share(
         return None
     left_out = np.flatnonzero(folds == fold)
     validation = data.take(left_out)
-    task, factors = _task(run, model, fold, train.labels, classes, threads)
+    task, factors = make_task(run, model, fold, train.labels, classes, threads)
     if run.competition.weights.oversample:
         train = train.take(balance.oversample(train.labels, task.seed))
     with threadpool_limits(threads):

@@ -1,12 +1,21 @@
 """The one exception that means "your input is at fault", told in one line without a traceback."""
 
+_LONGEST = 1000  # characters of a message
+
 
 class UserError(Exception):
     """Bad input: the message names the file, row or key at fault and says what to do.
 
     The command line prints it as a single line and exits with code 2. Any other exception
-    is a fault of the program and keeps its traceback.
+    is a fault of the program and keeps its traceback. Whatever the input put into the message
+    is kept from breaking the line and from filling the screen.
     """
+
+    def __init__(self, message: str) -> None:
+        line = " ".join(message.splitlines())
+        if len(line) > _LONGEST:
+            line = f"{line[: _LONGEST // 2]} … {line[-_LONGEST // 2 :]}"
+        super().__init__(line)
 
 
 def require(condition: bool, message: str) -> None:

@@ -15,6 +15,7 @@ import pandas as pd
 
 from foldwise import balance, data
 from foldwise.config import Competition
+from foldwise.crossval import folder_hashes
 from foldwise.errors import UserError, require
 from foldwise.featurise import featurise
 from foldwise.models import MODELS, model_class
@@ -99,7 +100,7 @@ class Predictor:
                     bool(units[name]),
                     f"{output}: model {name!r} has no fold {fold}; there are {', '.join(finished)}",
                 )
-        record = read_json(units[names[0]][0] / "unit.json")
+        record = _record(units[names[0]][0])
         competition = Competition.restore(record["config"])
         return cls(units, record["classes"], competition, pool)
 
@@ -190,7 +191,7 @@ class Unit:
     @classmethod
     def load(cls, name: str, folder: Path, classes: list[str]) -> "Unit":
         """Read a fold's folder, or refuse one whose classes are not `classes`."""
-        record = read_json(folder / "unit.json")
+        record = _record(folder)
         if record["classes"] != classes:
             raise UserError(f"{folder}: its classes are {record['classes']}, not {classes}")
         return cls(name, model_class(name).load(folder), np.array(record["prior_correction"]))
@@ -242,3 +243,13 @@ def write(table: pd.DataFrame, path: Path) -> None:
     """Write predictions as csv, atomically."""
     with atomic(path) as partial:
         table.to_csv(partial, index=False, lineterminator="\n")
+
+
+def _record(folder: Path) -> dict[str, Any]:
+    """Return what is known of a stored fold, whose files must be those that were stored."""
+    record = read_json(folder / "unit.json")
+    require(
+        isinstance(record, dict) and record.get("files") == folder_hashes(folder),
+        f"{folder}: its files are not those that the run stored; run again to fit the fold anew",
+    )
+    return record

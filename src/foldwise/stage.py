@@ -8,17 +8,19 @@ stage, so a run in which nothing changed starts no heavy library.
 
 import ast
 import contextlib
+import errno
 import fcntl
 import hashlib
 import importlib
 import importlib.metadata
 import json
 import os
+import re
 import resource
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -30,6 +32,10 @@ from foldwise.terminal import say
 
 PACKAGE = Path(__file__).parent
 _DISTRIBUTION = {"sklearn": "scikit-learn"}
+_DISK_ERRORS = {
+    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO,
+    errno.ENOTDIR,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,8 @@ class Run:
     rows: int = 0
     time_budget: float = 0.0  # seconds of the whole run; 0 = no limit
     started: float = 0.0  # seconds since the epoch
+    engine: str = "local"
+    ray_address: str = "auto"
 
     @property
     def clean(self) -> Path:
@@ -89,6 +97,8 @@ class Stage:
         Run -> files or folders it writes, relative to nothing; checked after the work.
     work : callable
         Run -> one line that says what was done.
+    modules : callable
+        Run -> modules whose code it uses without importing them, such as the chosen models.
     """
 
     name: str
@@ -96,6 +106,7 @@ class Stage:
     reads: Callable[[Run], list[Path]]
     writes: Callable[[Run], list[Path]]
     work: Callable[[Run], str]
+    modules: Callable[[Run], list[str]] = lambda run: []
 
 
 def execute(name: str, run: Run) -> bool:
@@ -108,7 +119,7 @@ def execute(name: str, run: Run) -> bool:
     stage: Stage = importlib.import_module(f"foldwise.stages.{name}").STAGE
     with Meter() as meter:
         # Hashed before the work: a file that changes meanwhile makes the stage stale, not fresh.
-        inputs = {_relative(p, run): file_hash(p) for p in stage.reads(run)}
+        inputs = check_inputs(name, stage.reads(run), run)
         record_path.unlink(missing_ok=True)
         summary = stage.work(run)
     outputs = {}
@@ -121,7 +132,9 @@ def execute(name: str, run: Run) -> bool:
         "summary": summary,
         "sections": list(stage.sections),
         "config": _stage_hash(run, stage.sections),
-        "code": code_hash(f"foldwise.stages.{name}"),
+        "parts": _part_hashes(run, stage.sections),
+        "modules": stage.modules(run),
+        "code": _stage_code(name, stage.modules(run)),
         "inputs": inputs,
         "outputs": outputs,
         "seconds": round(meter.seconds, 3),
@@ -135,11 +148,70 @@ def execute(name: str, run: Run) -> bool:
 def _is_fresh(name: str, record: dict[str, Any], run: Run) -> bool:
     try:
         same = record["config"] == _stage_hash(run, tuple(record["sections"]))
-        same = same and record["code"] == code_hash(f"foldwise.stages.{name}")
+        same = same and record["code"] == _stage_code(name, record["modules"])
+        same = same and isinstance(record["summary"], str)
         files = {**record["inputs"], **record["outputs"]}
         return same and all(file_hash(_absolute(p, run)) == h for p, h in files.items())
-    except (KeyError, TypeError, OSError):
+    except (KeyError, TypeError, AttributeError, OSError):
         return False
+
+
+def check_inputs(name: str, paths: list[Path], run: Run) -> dict[str, str | None]:
+    """Hash what a stage reads, and check that the stages that wrote it are whole and up to date.
+
+    Parameters
+    ----------
+    name : str
+        The stage that is to run.
+    paths : list of Path
+        What it reads.
+    run : Run
+        The competition.
+
+    Returns
+    -------
+    dict of str to str or None
+        Content hash by file.
+
+    Raises
+    ------
+    UserError
+        A file of an earlier stage was changed or is gone, or the stage ran with another
+        configuration, code or packages.
+    """
+    inputs = {_relative(path, run): file_hash(path) for path in paths}
+    for path in sorted((run.output / ".stages").glob("*.json")):
+        record = read_json(path) or {}
+        if path.stem == name or not set(record.get("outputs", {})) & set(inputs):
+            continue
+        again = f"run with --stages {path.stem}..{name}"
+        for label, digest in record["outputs"].items():
+            now = inputs[label] if label in inputs else file_hash(_absolute(label, run))
+            if now != digest:
+                what = "is gone" if now is None else f"is not what stage {path.stem!r} wrote"
+                raise UserError(f"{_absolute(label, run)}: {what}; {again}")
+        # Which models were chosen decides what an earlier stage wrote, not what is in it.
+        parts = _part_hashes(run, record["sections"])
+        changed = [p for p, h in parts.items() if record["parts"].get(p) != h and p != "models"]
+        if changed:
+            raise UserError(
+                f"{run.output}: stage {path.stem!r} ran with another {changed[0]!r}; {again}"
+            )
+        if record["code"] != _stage_code(path.stem, record["modules"]):
+            raise UserError(
+                f"{run.output}: stage {path.stem!r} ran with other code or package versions; "
+                f"{again}"
+            )
+    return inputs
+
+
+def _part_hashes(run: Run, sections: Iterable[str]) -> dict[str, str]:
+    parts = run.competition.section(*sections)
+    return {name: content_hash(part) for name, part in parts.items()} | {"--rows": str(run.rows)}
+
+
+def _stage_code(name: str, modules: Iterable[str]) -> str:
+    return content_hash([code_hash(module) for module in (f"foldwise.stages.{name}", *modules)])
 
 
 def _relative(path: Path, run: Run) -> str:
@@ -235,18 +307,56 @@ def _imports(source: str) -> Iterator[str]:
 def atomic(path: Path) -> Iterator[Path]:
     """Yield a temporary path in the same folder that becomes `path` only on success.
 
-    Works for a file or a folder; a folder that exists is replaced.
+    Works for a file or a folder; a folder that exists is replaced. Nothing is forced to the
+    disk: what a power cut leaves half written no longer has the hash that was recorded.
+
+    Raises
+    ------
+    UserError
+        The disk is full, over quota or read-only.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    remove(temporary)
+    old = path.with_name(f".{path.name}.{os.getpid()}.old")
     try:
-        yield temporary
-        if temporary.is_dir():
-            remove(path)
-        os.replace(temporary, path)
-    finally:
+        path.parent.mkdir(parents=True, exist_ok=True)
         remove(temporary)
+        yield temporary
+        if temporary.is_dir() and path.exists():
+            # A folder cannot be renamed onto another; deleting it first would take long.
+            remove(old)
+            os.replace(path, old)
+        os.replace(temporary, path)
+    except Exception as error:
+        reason = _unwritable(error, path.parent)
+        if reason is None:
+            raise
+        raise UserError(
+            f"{path}: cannot be written: {reason}; what is finished is kept, run again to go on"
+        ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            remove(temporary)
+            remove(old)
+
+
+def _unwritable(error: Exception, folder: Path) -> str | None:
+    """Say why the disk does not take a file, or None if something else is wrong."""
+    if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
+        return os.strerror(error.errno)
+    if isinstance(error, OSError) and str(error).endswith(" written"):  # numpy's, without a number
+        return "the disk took only a part of it"
+    # Some libraries report a full disk as an error of their own.
+    with contextlib.suppress(OSError):
+        if shutil.disk_usage(folder).free < 2**20:
+            return os.strerror(errno.ENOSPC)
+    return None
+
+
+def clear_leftovers(folder: Path) -> None:
+    """Delete the partial files of killed runs; only for who holds the lock of `folder`."""
+    for path in folder.rglob(".*"):
+        if re.fullmatch(r"\..+\.\d+\.(partial|old)", path.name):
+            remove(path)
 
 
 def remove(path: Path) -> None:
@@ -297,6 +407,7 @@ def lock(folder: Path) -> Iterator[None]:
             raise UserError(
                 f"{folder}: another run is writing there; wait for it or choose another --output"
             ) from None
+        clear_leftovers(folder)
         yield
 
 

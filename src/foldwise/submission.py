@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from foldwise import data
 from foldwise.config import Competition
 from foldwise.errors import UserError, require
 
@@ -104,13 +105,11 @@ def check_size(path: Path, max_mb: float) -> None:
 def read(path: Path) -> pd.DataFrame:
     """Read a csv as text exactly as written, or say in one line why that fails."""
     require(path.is_file(), f"{path}: no such file")
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, na_filter=False)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not a readable csv: {str(error).strip()}") from None
+    table, _ = data.read_delimited(path, data.decode(path, "")[0], ",", [])
+    table.columns = [str(name) for name in table.columns]
     require(len(table.columns) >= 2, f"{path}: an id column and at least one more are needed")
     require(len(table) > 0, f"{path}: no rows below the header")
-    return table.astype(object)
+    return table
 
 
 def _without_sample(competition: Competition, classes: list[str]) -> tuple[str, list[str]]:

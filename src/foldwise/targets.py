@@ -1,6 +1,7 @@
 """The target: one column of labels or one-hot columns, to one class name a row."""
 
 import difflib
+import math
 from collections import Counter
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from foldwise.config import Competition
-from foldwise.data import as_text, require_columns
+from foldwise.data import as_text, is_writable, require_columns
 from foldwise.errors import UserError, require
 
 _TOLERATED = 0.5  # more rows without a label than this share is no accident
@@ -31,6 +32,9 @@ def read_labels(
     else:
         require_columns(table, [data.target], path, "data.target")
         labels = [_stripped(value) for value in table[data.target]]
+        for row, label in enumerate(labels):
+            if label is not None and not is_writable(label):
+                _bad_row(table, row, path, f"label {label!r} is not valid Unicode")
     missing = sum(label is None for label in labels)
     require(
         missing <= _TOLERATED * len(labels),
@@ -106,6 +110,9 @@ def _stripped(value: object) -> str | None:
 
 def _sorted(names: list[str]) -> list[str]:
     try:
-        return sorted(names, key=float)
+        numbers = {name: float(name) for name in names}
     except ValueError:
         return sorted(names)
+    if any(map(math.isnan, numbers.values())):  # "nan" is neither before nor after a number
+        return sorted(names)
+    return sorted(names, key=lambda name: (numbers[name], name))

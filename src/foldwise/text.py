@@ -4,6 +4,7 @@ import html
 import re
 import unicodedata
 from collections.abc import Iterable
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -26,6 +27,9 @@ _BLANKS = re.compile(r"[^\S\n]+")
 _NEWLINES = re.compile(r" ?\n ?(?:\n ?)+")
 _LINE_EDGES = re.compile(r" ?\n ?")
 _NOT_WORD = re.compile(r"[\W_]+")
+# No code point has more than seven digits; Python refuses to read a number of thousands of them.
+_LONG_REFERENCE = re.compile(r"&#(?:0{0,64}[1-9][0-9]{7,}|[0-9]{72,}|[xX][0-9A-Fa-f]{72,});?")
+_MOST_MARKS = 30  # on one letter, as in Unicode's stream-safe format (UAX 15, 13)
 
 
 def clean_text(text: str, config: Clean) -> str:
@@ -46,12 +50,13 @@ def clean_text(text: str, config: Clean) -> str:
     if not text.isascii():
         text = _SURROGATE.sub("\ufffd", text)
     if config.html != "keep" and "&" in text:
-        text = html.unescape(text)
+        text = html.unescape(_LONG_REFERENCE.sub("\ufffd", text))
         text = _SURROGATE.sub("\ufffd", text)
     if config.html == "strip" and "<" in text:
         text = _TAG.sub(" ", _BREAK.sub("\n", text))
     if config.unicode != "none" and not text.isascii():
-        text = unicodedata.normalize(config.unicode, text)
+        # Again afterwards: one character may come apart into several marks.
+        text = _bounded_marks(unicodedata.normalize(config.unicode, _bounded_marks(text)))
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     text = _CONTROL.sub("", text)
@@ -95,5 +100,18 @@ def normalise(text: str) -> str:
     Letters and digits in casefolded NFKC form with single spaces between; a text without any
     (only emoji or punctuation) is its own key.
     """
-    key = _NOT_WORD.sub(" ", unicodedata.normalize("NFKC", text).casefold()).strip()
-    return key or text.strip()
+    plain = text if text.isascii() else unicodedata.normalize("NFKC", _bounded_marks(text))
+    return _NOT_WORD.sub(" ", plain.casefold()).strip() or text.strip()
+
+
+def _bounded_marks(text: str) -> str:
+    """Drop the marks of a letter beyond 30: sorting them takes time quadratic in their number."""
+    return _marks().sub(r"\1", text)
+
+
+@lru_cache
+def _marks() -> re.Pattern[str]:
+    # All marks lie below U+20000; a few are not marks themselves but decompose into marks alone.
+    plain = ((chr(code), unicodedata.normalize("NFKD", chr(code))) for code in range(768, 0x20000))
+    marks = "".join(char for char, parts in plain if all(map(unicodedata.combining, parts)))
+    return re.compile(f"([{marks}]{{{_MOST_MARKS}}})[{marks}]+")

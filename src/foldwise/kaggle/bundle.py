@@ -16,6 +16,7 @@ import pandas as pd
 
 from foldwise import __version__, data, submission
 from foldwise.config import Competition
+from foldwise.crossval import stamp
 from foldwise.errors import require
 from foldwise.kaggle import cells
 from foldwise.kaggle.contents import RECORD, sha256
@@ -108,6 +109,7 @@ def _weights(
                 folder / "models" / name / fold.name,
                 ignore=shutil.ignore_patterns(*_NOT_NEEDED),
             )
+            stamp(folder / "models" / name / fold.name)
         member: dict[str, Any] = {
             "weight": float(weight),
             "folds": [fold.name for fold in folds],
@@ -152,6 +154,8 @@ def _halved(
     changes = []
     for copy in [half / "encoder"] if model == "embedding" else [half / f.name for f in folds]:
         halving.halve(copy)
+    for fold in folds:
+        stamp(half / fold.name)
     for fold in track(folds, f"half precision, {model}"):
         here = (folder / fold.name, half / fold.name)
         changes.append(halving.change(*here, model, predictor.classes, rows))
@@ -176,6 +180,7 @@ def _share_encoder(folder: Path, folds: list[Path]) -> None:
         remove(folder / fold.name / "encoder")
         layout = read_json(folder / fold.name / "embedding.json")
         write_json(folder / fold.name / "embedding.json", layout | {"model": "../encoder"})
+        stamp(folder / fold.name)
 
 
 def _some_rows(output: Path, competition: Competition) -> Rows:

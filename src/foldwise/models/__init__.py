@@ -26,6 +26,31 @@ TRANSFORMERS = ("embedding", "bert")
 
 
 @dataclass(frozen=True)
+class Resources:
+    """What one unit of a model asks a cluster for.
+
+    Attributes
+    ----------
+    cpus : int
+        Cores, and threads.
+    gpus : int
+        GPUs, where the cluster has any.
+    memory_mb : int
+        Memory beside what grows with the data.
+    """
+
+    cpus: int = 1
+    gpus: int = 0
+    memory_mb: int = 500
+
+
+RESOURCES = {
+    "embedding": Resources(cpus=2, gpus=1, memory_mb=2000),
+    "bert": Resources(cpus=2, gpus=1, memory_mb=3000),
+}
+
+
+@dataclass(frozen=True)
 class Task:
     """What a model is told about the competition and the fold it is fitted for.
 

@@ -42,4 +42,5 @@ STAGE = Stage(
     reads=_reads,
     writes=lambda run: crossval.outputs(run, chosen(run)),
     work=baselines,
+    modules=lambda run: crossval.modules(chosen(run)),
 )

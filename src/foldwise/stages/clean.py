@@ -94,9 +94,10 @@ def canonical(path: Path, run: Run, labelled: bool) -> tuple[pd.DataFrame, dict[
             report["filled"][column] = int(absent.sum())
     keep = np.ones(len(raw), dtype=bool)
     if labelled:
-        table["label"], unlabelled = targets.read_labels(raw, run.competition, path)
+        labels, unlabelled = targets.read_labels(raw, run.competition, path)
         problems += unlabelled
-        keep = np.array([label is not None for label in table["label"]])
+        keep = np.array([label is not None for label in labels])  # pandas makes None a NaN
+        table["label"] = labels
         report["dropped"] |= {"no label": int((~keep).sum())}
         if config.missing_text == "drop":
             report["dropped"] |= {"missing text": int((keep & missing).sum())}
@@ -123,6 +124,9 @@ def _ids(raw: pd.DataFrame, column: str, path: Path, notes: list[str]) -> list[s
     ids = [data.as_text(value) for value in raw[column]]
     for row, value in enumerate(ids):
         require(bool(value), f"{path}: row {row + 1} has no id in column {column!r}")
+        require(
+            data.is_writable(value), f"{path}: row {row + 1}: id {value!r} is not valid Unicode"
+        )
     return ids
 
 

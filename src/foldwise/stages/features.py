@@ -63,7 +63,8 @@ def _reads(run: Run) -> list[Path]:
 
 
 def _writes(run: Run) -> list[Path]:
-    return [run.features / "train", run.features / "features.json"]
+    split = ["train", "test"] if rows.table_path(run, "test").exists() else ["train"]
+    return [*(run.features / name for name in split), run.features / "features.json"]
 
 
 STAGE = Stage(

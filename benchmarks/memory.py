@@ -1,0 +1,120 @@
+"""Peak memory against rows: clean, features and each baseline, on rows like those of `arena-57k`.
+
+PYTHONPATH=src python benchmarks/memory.py [10000 57477 200000 500000] [--jobs 2]
+
+Every stage runs in a process of its own with two workers; memory is that of all its processes
+together (shared pages once), looked at ten times a second. Needs FOLDWISE_REAL_DATA.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+BASELINES = ("prior", "logreg", "svm", "lightgbm")
+LIMIT_GB = 16
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("rows", nargs="*", type=int, default=[10_000, 57_477, 200_000, 500_000])
+    parser.add_argument("--jobs", type=int, default=2)
+    arguments = parser.parse_args()
+    source = Path(os.environ["FOLDWISE_REAL_DATA"]) / "arena-57k" / "train.parquet"
+    table = pd.read_parquet(source)
+    steps = ("clean", "folds", "features", *BASELINES)
+    print(f"| rows | {' | '.join(steps)} |")
+    print(f"|---:|{'---:|' * len(steps)}", flush=True)
+    most = 0.0
+    for rows in arguments.rows:
+        with tempfile.TemporaryDirectory() as folder:
+            (Path(folder) / "in").mkdir()
+            synthesise(table, rows).to_parquet(Path(folder) / "in" / "train.parquet")
+            cells = []
+            for step in steps:
+                peak, seconds = measure(Path(folder), step, arguments.jobs)
+                most = max(most, peak)
+                cells.append(f"{peak:.2f} GB, {seconds:.0f} s")
+        print(f"| {rows:,} | {' | '.join(cells)} |", flush=True)
+    verdict = "stays under" if most < LIMIT_GB else "does not stay under"
+    print(f"\nThe most is {most:.2f} GB: it {verdict} {LIMIT_GB} GB.")
+
+
+def synthesise(table: pd.DataFrame, rows: int) -> pd.DataFrame:
+    """Draw rows with replacement; words of the answers change places, so that texts are new."""
+    generator = np.random.default_rng(0)
+    drawn = table.iloc[generator.integers(0, len(table), rows)].reset_index(drop=True)
+    drawn["id"] = [str(i) for i in range(rows)]
+    # As many prompts as the real competition has for its rows: nearly one for each.
+    for column in ("prompt", "response_a", "response_b"):
+        drawn[column] = [
+            _renewed(text, number if column == "prompt" else generator.integers(2**31))
+            for number, text in enumerate(drawn[column])
+        ]
+    return drawn
+
+
+def _renewed(text: str, number: int) -> str:
+    # Into the first turn of the JSON list; a word nobody else has makes the text distinct.
+    return text.replace('["', f'["w{number} ', 1)
+
+
+def measure(folder: Path, step: str, jobs: int) -> tuple[float, float]:
+    """Run one stage, or the folds of one model, and return its peak in GB and its seconds."""
+    stage = "baselines" if step in BASELINES else step
+    models = step if step in BASELINES else ",".join(BASELINES)
+    command = [
+        sys.executable, "-m", "foldwise", "run", "arena", "--input", folder / "in",
+        "--output", folder / "out", "--stages", stage, "--models", models,
+        "--set", f"jobs={jobs}",
+    ]  # fmt: skip
+    start = time.perf_counter()
+    process = subprocess.Popen([str(part) for part in command], stdout=subprocess.DEVNULL)
+    peak = 0.0
+    done = threading.Event()
+
+    def watch() -> None:
+        nonlocal peak
+        while not done.wait(0.1):
+            peak = max(peak, sum(map(_memory_gb, _family(process.pid))))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    code = process.wait()
+    done.set()
+    watcher.join()
+    if code:
+        raise SystemExit(f"{step} ended with {code}")
+    return peak, time.perf_counter() - start
+
+
+def _family(pid: int) -> list[int]:
+    """Return a process and all its descendants."""
+    members = [pid]
+    for member in members:
+        for children in Path(f"/proc/{member}/task").glob("*/children"):
+            try:
+                members += map(int, children.read_text().split())
+            except OSError:
+                continue
+    return members
+
+
+def _memory_gb(pid: int) -> float:
+    """Return the proportional set size of a process: a page that n share counts 1/n."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0.0
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 2**20
+
+
+if __name__ == "__main__":
+    main()

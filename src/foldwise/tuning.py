@@ -1,0 +1,297 @@
+"""Tune the settings of one model with Optuna (an optional package) on the frozen folds.
+
+Reads  clean/, folds.parquet, features/
+Writes tune/journal.log (every trial, shared by all workers), tune/<model>.json,
+       tune/<model>.toml (the winner, for `run --override`; only if it beats the defaults)
+
+A trial is scored like a model of the pipeline: fitted without a fold, judged on it, fold after
+fold, and given up where it is worse than the median of the others. The best of many scores on
+the same folds flatters itself; the nested score chooses again without each fold and is honest.
+"""
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from threadpoolctl import threadpool_limits
+
+from foldwise import balance, config, crossval, metrics, rows
+from foldwise.config import Competition
+from foldwise.errors import UserError, require
+from foldwise.models import model_class
+from foldwise.rows import Rows
+from foldwise.searchspace import Span
+from foldwise.stage import Run, check_inputs, content_hash, remove, write_json, write_text
+from foldwise.terminal import track
+
+_STARTUP_TRIALS = 5  # before the median of the others means anything
+
+
+@dataclass(frozen=True)
+class Tuner:
+    """One model of one competition, its data in memory.
+
+    Attributes
+    ----------
+    run : Run
+        The competition and its folders.
+    model : str
+        Name of the model.
+    space : dict of str to Span
+        Where each key is looked for.
+    data : Rows
+        All training rows.
+    fold : ndarray of int, shape (n,)
+        Fold of each row.
+    classes : list of str
+        Class names.
+    """
+
+    run: Run
+    model: str
+    space: dict[str, Span]
+    data: Rows
+    fold: np.ndarray
+    classes: list[str]
+
+    @classmethod
+    def load(cls, run: Run, model: str, space: dict[str, Span]) -> "Tuner":
+        """Read the rows and folds that the stages wrote, if they are whole and up to date."""
+        read = [run.folds, *(rows.table_path(run, split) for split in ("train", "test"))]
+        check_inputs("baselines", [*read, run.features / "features.json"], run)
+        classes = crossval.class_names(run)
+        data = rows.load(run, "train", classes, features=model_class(model).uses_features)
+        folds = pd.read_parquet(run.folds)
+        require(list(folds["id"]) == list(data.ids), f"{run.folds}: not the folds of these rows")
+        return cls(run, model, space, data, folds["fold"].to_numpy(), classes)
+
+    def competition(self, values: dict[str, Any]) -> Competition:
+        """Return the configuration with other settings of the model."""
+        return config.with_section(
+            self.run.competition, self.model, self.as_setting(values), "search space"
+        )
+
+    def as_setting(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Return values as they stand in a file: a list of one where the key holds candidates."""
+        section = getattr(self.run.competition, self.model)
+        for key in values:
+            require(hasattr(section, key), f"search space: [{self.model}] has no key {key!r}")
+        lists = {key for key in values if isinstance(getattr(section, key), tuple)}
+        return {key: [value] if key in lists else value for key, value in values.items()}
+
+    def predict(self, values: dict[str, Any], fold: int, without: int | None) -> np.ndarray:
+        """Fit without a fold (and without another one) and predict that fold, shape (rows, C)."""
+        competition = self.competition(values)
+        run = replace(self.run, competition=competition)
+        left = self.fold != fold
+        if without is not None:
+            left &= self.fold != without
+        train = self.data.take(np.flatnonzero(left))
+        held = self.data.take(np.flatnonzero(self.fold == fold)).without_labels()
+        threads = os.cpu_count() or 1
+        task, factors = crossval.make_task(
+            run, self.model, fold, train.labels, self.classes, threads
+        )
+        task = replace(task, scratch=run.output / "tune" / f".{self.model}.{os.getpid()}")
+        if competition.weights.oversample:
+            train = train.take(balance.oversample(train.labels, task.seed))
+        with threadpool_limits(threads):
+            fitted = model_class(self.model).fit(train, task, None)
+            found = balance.correct(fitted.predict(held), factors)
+        remove(task.scratch)
+        return found
+
+    def score(self, probabilities: np.ndarray, fold: int) -> float:
+        """Return the competition's metric on a fold, so that lower is better."""
+        labels = self.data.labels[self.fold == fold]
+        metric = self.run.competition.metric
+        value = metrics.scores(labels, probabilities)[metric]
+        return value if metric == "log_loss" else -value
+
+    def mean(self, scores: dict[int, float]) -> float:
+        """Return the mean over folds, each weighted by its rows."""
+        sizes = [int((self.fold == k).sum()) for k in scores]
+        return float(np.average(list(scores.values()), weights=sizes))
+
+
+def tune(tuner: Tuner, trials: int, nested: bool) -> dict[str, Any]:
+    """Run trials until there are `trials` finished ones, and say what they are worth.
+
+    Parameters
+    ----------
+    tuner : Tuner
+        The model and its data.
+    trials : int
+        Finished trials in the end, those of earlier runs and of other workers included.
+    nested : bool
+        Whether to choose again without each fold: n + 1 times the work.
+
+    Returns
+    -------
+    dict
+        What `tune/<model>.json` holds.
+    """
+    optuna = _optuna()
+    folds = sorted(set(tuner.fold.tolist()))
+    default, best = _search(optuna, tuner, trials, folds, None)
+    sign = 1 if tuner.run.competition.metric == "log_loss" else -1
+    report: dict[str, Any] = {
+        "model": tuner.model,
+        "metric": tuner.run.competition.metric,
+        "trials": trials,
+        "default": sign * default,
+        "tuned": sign * best.value,
+        "tuned_is_optimistic": "the best of many scores on the same folds",
+        "values": tuner.as_setting(best.params),
+        "improves": best.value < default,
+    }
+    folder = tuner.run.output / "tune"
+    if nested:
+        report |= _nested(optuna, tuner, trials, folds, best.value)
+    write_json(folder / f"{tuner.model}.json", report)
+    override = folder / f"{tuner.model}.toml"
+    if report["improves"]:
+        write_text(override, _toml(tuner, report))
+    else:
+        remove(override)
+    return report
+
+
+def describe(report: dict[str, Any], override: Path) -> list[str]:
+    """Return the report as lines for a terminal."""
+    metric, name = report["metric"], report["model"]
+    lines = [
+        f"{name}: {metric} {report['default']:.4f} with the defaults, {report['tuned']:.4f} tuned "
+        f"(best of {report['trials']} trials on the same folds: optimistic)"
+    ]
+    if "nested" in report:
+        low, high = report["difference_low"], report["difference_high"]
+        lines.append(
+            f"nested (chosen without the fold it is judged on): {report['nested']:.4f}; the tuned "
+            f"score is optimistic by {report['optimism']:.4f}"
+        )
+        reading = "better than the defaults" if high < 0 else (
+            "worse than the defaults" if low > 0 else "not told apart from the defaults"
+        )  # fmt: skip
+        lines.append(
+            f"log loss nested minus defaults: {report['difference']:+.4f} "
+            f"({low:+.4f} to {high:+.4f} over groups): {reading}"
+        )
+    else:
+        lines.append("by how much it is optimistic: --nested")
+    if report["improves"]:
+        lines.append(f"the winner: run with --override {override}")
+    else:
+        lines.append("no trial beats the defaults: nothing to override")
+    return lines
+
+
+def _search(
+    optuna: Any, tuner: Tuner, trials: int, folds: Sequence[int], without: int | None
+) -> tuple[float, Any]:
+    """Complete a study; return the score of the defaults and the best trial."""
+    study = _study(optuna, tuner, without)
+    if "default" not in study.user_attrs:
+        found = {k: tuner.score(tuner.predict({}, k, without), k) for k in folds}
+        study.set_user_attr("default", tuner.mean(found))
+    finished = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
+    label = f"tuning {tuner.model}" + ("" if without is None else f" without fold {without}")
+
+    def missing() -> Iterator[int]:
+        while (done := len(study.get_trials(deepcopy=False, states=finished))) < trials:
+            yield done
+
+    left = trials - len(study.get_trials(deepcopy=False, states=finished))
+    for _ in track(missing(), label, total=max(0, left)):
+        _trial(optuna, tuner, study, folds, without)
+    return study.user_attrs["default"], study.best_trial
+
+
+def _trial(
+    optuna: Any, tuner: Tuner, study: Any, folds: Sequence[int], without: int | None
+) -> None:
+    trial = study.ask()
+    # A seed of the trial's own: workers side by side must not draw the same values.
+    seed = tuner.run.competition.seed + trial.number
+    study.sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=True)
+    values = {key: span.suggest(trial, key) for key, span in tuner.space.items()}
+    found: dict[int, float] = {}
+    for step, k in enumerate(folds):
+        found[k] = tuner.score(tuner.predict(values, k, without), k)
+        trial.report(tuner.mean(found), step)
+        if step + 1 < len(folds) and trial.should_prune():
+            study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+            return
+    study.tell(trial, tuner.mean(found))
+
+
+def _nested(
+    optuna: Any, tuner: Tuner, trials: int, folds: Sequence[int], tuned: float
+) -> dict[str, Any]:
+    """Choose values without each fold in turn and judge them on it."""
+    found: dict[int, float] = {}
+    shape = (len(tuner.data), len(tuner.classes))
+    chosen, plain = np.zeros(shape), np.zeros(shape)
+    for k in folds:
+        default, best = _search(optuna, tuner, trials, [j for j in folds if j != k], k)
+        values = best.params if best.value < default else {}
+        place = tuner.fold == k
+        chosen[place], plain[place] = tuner.predict(values, k, None), tuner.predict({}, k, None)
+        found[k] = tuner.score(chosen[place], k)
+    losses = [metrics.row_log_loss(tuner.data.labels, p) for p in (chosen, plain)]
+    config_ = tuner.run.competition.report
+    difference, low, high = metrics.paired_difference(
+        *losses, tuner.data.groups,
+        draws=config_.bootstrap, confidence=config_.confidence, seed=tuner.run.competition.seed,
+    )  # fmt: skip
+    sign = 1 if tuner.run.competition.metric == "log_loss" else -1
+    return {
+        "nested": sign * tuner.mean(found),
+        "optimism": tuner.mean(found) - tuned,
+        "difference": difference,
+        "difference_low": low,
+        "difference_high": high,
+    }
+
+
+def _study(optuna: Any, tuner: Tuner, without: int | None) -> Any:
+    folder = tuner.run.output / "tune"
+    folder.mkdir(parents=True, exist_ok=True)
+    journal = optuna.storages.journal.JournalFileBackend(str(folder / "journal.log"))
+    # Other data, folds, settings or code: another study.
+    key = content_hash(
+        crossval.unit_key(tuner.run, tuner.model, 0),
+        {name: span.model_dump() for name, span in tuner.space.items()},
+    )
+    name = f"{tuner.model}-{key[:12]}" + ("" if without is None else f"-without-{without}")
+    return optuna.create_study(
+        study_name=name,
+        storage=optuna.storages.JournalStorage(journal),
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=_STARTUP_TRIALS),
+        load_if_exists=True,
+    )
+
+
+def _optuna() -> Any:
+    try:
+        import optuna
+    except ImportError:
+        raise UserError(
+            "tune needs the package optuna: pip install -r requirements-cluster.txt"
+        ) from None
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return optuna
+
+
+def _toml(tuner: Tuner, report: dict[str, Any]) -> str:
+    head = (
+        f"# {report['metric']} {report['tuned']:.4f} against {report['default']:.4f} with the "
+        f"defaults, the best of {report['trials']} trials on the same folds: optimistic.\n"
+    )
+    lines = [f"{key} = {json.dumps(value)}" for key, value in report["values"].items()]
+    return head + f"\n[{tuner.model}]\n" + "\n".join(lines) + "\n"
