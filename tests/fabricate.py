@@ -36,7 +36,15 @@ def fabricate(run, classes, n=200, notes=(), seed=0):
     members = [m for m in run.competition.models if m != "prior"]
     weights = {
         "method": "linear",
-        "methods": [{"method": "linear", "nested_log_loss": 0.9, "fitted_log_loss": 0.8}],
+        "title": "linear pool",
+        "methods": [
+            {
+                "method": "linear",
+                "title": "linear pool",
+                "nested_log_loss": 0.9,
+                "fitted_log_loss": 0.8,
+            }
+        ],
         "weights": {m: float(m == members[-1]) for m in members},
         "bias": dict.fromkeys(classes, 0.0),
         "classes": classes,

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from foldwise import predict as predicting
 from foldwise.__main__ import app
+from foldwise.crossval import stamp
 from foldwise.errors import UserError
 from foldwise.predict import Predictor
 from foldwise.stage import execute, read_json, write_json
@@ -75,5 +76,6 @@ def test_a_model_with_a_class_more_than_it_says_is_refused(finished):
     path = finished.fold("bert", 0) / "packing.json"
     packing = read_json(path)
     write_json(path, packing | {"classes": packing["classes"][:2]})
+    stamp(finished.fold("bert", 0))
     with pytest.raises(UserError, match="names the classes"):
         Predictor.load(finished.fold("bert", 0)).predict_texts(["old raven"])

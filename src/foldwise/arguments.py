@@ -35,7 +35,7 @@ def repeat_flag(arguments: list[str], flags: tuple[str, ...]) -> list[str]:
 class SeveralValues(TyperCommand):
     """A command whose options in `several` take one value or more after each flag."""
 
-    several: ClassVar[tuple[str, ...]] = ("--oof",)
+    several: ClassVar[tuple[str, ...]] = ("--oof", "--test")
 
     def make_context(self, info_name: Any, args: Any, parent: Any = None, **extra: Any) -> Any:
         """Parse the arguments with each flag repeated before each of its values."""

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from foldwise.errors import UserError, require
 
 COMPETITIONS = Path(__file__).parent / "competitions"
+POOLS = ("linear", "hill_climbing", "log_linear", "stacking")
 MODEL_NAMES = ("prior", "logreg", "svm", "lightgbm", "embedding", "bert")
 
 Positive = Annotated[float, Field(gt=0)]
@@ -208,7 +209,7 @@ class Bert(Section):
 class Ensemble(Section):
     """Which blends compete."""
 
-    methods: Annotated[tuple[Literal["linear", "log_linear"], ...], Field(min_length=1)]
+    methods: Annotated[tuple[Literal[POOLS], ...], Field(min_length=1)]
     bias: bool
 
 

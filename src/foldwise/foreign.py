@@ -15,10 +15,17 @@ import pandas as pd
 from foldwise import config
 from foldwise.config import Competition
 from foldwise.errors import UserError, require
-from foldwise.foreignfiles import Labels, check_rows, read_array, read_labels, split_name
+from foldwise.foreignfiles import (
+    Labels,
+    check_rows,
+    read_array,
+    read_labels,
+    read_rows,
+    split_name,
+)
 from foldwise.metrics import scores
 from foldwise.splits import draw_folds
-from foldwise.stage import Meter, Run, read_json, write_json, write_parquet
+from foldwise.stage import Meter, Run, read_json, remove, write_json, write_parquet
 
 _NO_GROUPS = (
     "The labels file has no column 'group': every row counts as independent of the others. If rows "
@@ -154,6 +161,50 @@ def write(foreign: Foreign, output: Path, competition: Competition) -> Run:
     for name, values in foreign.probabilities.items():
         _store(run, foreign, name, values, folds, unknown | {"device": "elsewhere"})
     return run
+
+
+def write_test(run: Run, foreign: Foreign, tests: Sequence[Path]) -> None:
+    """Store predictions of test rows beside the out-of-fold ones, or clear those of an earlier run.
+
+    Parameters
+    ----------
+    run : Run
+        What `write` returned.
+    foreign : Foreign
+        The models.
+    tests : sequence of Path
+        One file a model, in the order of `--oof`; empty if there are none.
+
+    Raises
+    ------
+    UserError
+        A file is missing, or its rows or columns are not those of the others.
+    """
+    paths = [run.clean / "test.parquet"]
+    paths += [run.model(name) / "test.parquet" for name in foreign.probabilities]
+    for path in paths:
+        remove(path)
+    if not tests:
+        return
+    names = list(foreign.probabilities)
+    require(
+        len(tests) == len(names),
+        f"--test: {len(tests)} files for {len(names)} of --oof; give one a model, in their order",
+    )
+    rows = read_rows(tests[0])
+    tables = {}
+    for name, path in zip(names, tests, strict=True):
+        values = read_array(path, rows).in_order(foreign.classes, (), path)
+        require(
+            values.shape[1] == len(foreign.classes),
+            f"{path}: {values.shape[1]} columns for {len(foreign.classes)} classes",
+        )
+        table = pd.DataFrame(check_rows(values, path), columns=foreign.classes)
+        table.insert(0, "id", rows.ids)
+        tables[name] = table
+    write_parquet(run.clean / "test.parquet", pd.DataFrame({"id": rows.ids}))
+    for name, table in tables.items():
+        write_parquet(run.model(name) / "test.parquet", table)
 
 
 def base_competition(settings: Sequence[str] = ()) -> Competition:

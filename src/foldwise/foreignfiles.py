@@ -157,6 +157,18 @@ def read_labels(path: Path) -> Labels:
     return Labels(made if ids is None else ids, values, named, groups, folds, ids is not None)
 
 
+def read_rows(path: Path) -> Labels:
+    """Return the rows of a probability file without labels: its ids, or numbers from 0."""
+    if path.suffix.lower() == ".npy":
+        n, ids = len(_load_npy(path)), None
+    else:
+        table = _read_table(path)
+        n, ids = len(table), _ids(table, path)
+    made = np.array([str(i) for i in range(n)], dtype=object)
+    known = made if ids is None else ids
+    return Labels(known, known, (), None, None, has_ids=ids is not None)
+
+
 def read_array(path: Path, truth: Labels) -> Array:
     """Read a probability file and bring its rows into the order of the labels."""
     n = len(truth.ids)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from foldwise.stage import read_json
+from foldwise.stage import Run, read_json
 
 COLUMNS = (
     "model", "log_loss", "log_loss_low", "log_loss_high", "accuracy", "precision_macro",
@@ -52,6 +52,22 @@ def render(output: Path) -> str:
         lines.append("predictions made elsewhere: that they are out of fold is taken on trust")
     else:
         lines.append("out of fold: every row is scored by models that never saw it or its group")
+    return "\n".join(lines)
+
+
+def blends(run: Run) -> str:
+    """Return the models' scores, every candidate's nested one and the weights as aligned text."""
+    record = read_json(run.ensemble / "weights.json")
+    weights = record["weights"]
+    wide = max(22, *(len(name) + 2 for name in weights))
+    lines = [f"{'out of fold':<{wide}}{'log loss':>9}{'accuracy':>10}{'weight':>8}"]
+    for name, weight in weights.items():
+        own = read_json(run.model(name) / "metrics.json")["overall"]
+        lines.append(f"{name:<{wide}}{own['log_loss']:>9.4f}{own['accuracy']:>10.4f}{weight:>8.3f}")
+    lines += ["", f"{'blend, judged nested':<{wide}}{'log loss':>9}"]
+    for tried in record["methods"]:
+        used = "  used" if tried["method"] == record["method"] else ""
+        lines.append(f"{tried['title']:<{wide}}{tried['nested_log_loss']:>9.4f}{used}")
     return "\n".join(lines)
 
 

@@ -35,6 +35,7 @@ def leave_one_out(
     folds: np.ndarray,
     method: str,
     bias: bool,
+    tied: np.ndarray,
     bootstrap: GroupBootstrap,
 ) -> dict[str, dict[str, Any]]:
     """Return, for each model, how much worse the nested blend is without it.
@@ -47,7 +48,7 @@ def leave_one_out(
     blend : ndarray of float, shape (n, C)
         The nested blend of all of them.
     folds : ndarray of int, shape (n,)
-    method, bias
+    method, bias, tied
         As in `pools.fit`.
     bootstrap : GroupBootstrap
     """
@@ -55,7 +56,7 @@ def leave_one_out(
     found = {}
     for name in members:
         rest = np.stack([p for other, p in members.items() if other != name])
-        without = pools.nested(method, rest, labels, folds, bias)
+        without = pools.nested(method, rest, labels, folds, bias, tied)
         found[name] = _gain(row_log_loss(labels, without) - loss, bootstrap)
     return found
 

@@ -233,6 +233,7 @@ def fit_scaling(
     sample_weight: np.ndarray | None = None,
     bias_penalty: float = 1.0,
     weight_penalty: float = 0.0,
+    tied: np.ndarray | None = None,
 ) -> Scaling:
     """Fit non-negative weights of score arrays and class biases by maximum likelihood.
 
@@ -256,8 +257,13 @@ def fit_scaling(
     weight_penalty : float
         Weight of |weights - 1/J|^2 / 2 against the summed loss: how far few rows may lead away
         from equal weights.
+    tied : ndarray of int, shape (C,), optional
+        Classes with the same number share one bias.
     """
     n_scores, n, n_classes = features.shape
+    # One column for each bias that is fitted, marking the classes that have it.
+    share = np.eye(n_classes)[:, bias] if tied is None else np.eye(tied.max() + 1)[tied]
+    share = share[:, (share * bias[:, None]).any(axis=0)]
     weight = np.ones(n) if sample_weight is None else sample_weight
     rows = np.arange(n)
     # Decision values of a weak and of a strong penalty differ by orders of magnitude.
@@ -266,8 +272,7 @@ def fit_scaling(
     features = features / size[:, None, None]
 
     def objective(vector: np.ndarray) -> tuple[float, np.ndarray]:
-        full = np.zeros(n_classes)
-        full[bias] = vector[n_scores:]
+        full = share @ vector[n_scores:]
         scores = np.tensordot(vector[:n_scores], features, axes=1) + full
         log_p = special.log_softmax(scores, axis=1)
         residual = np.exp(log_p)
@@ -276,17 +281,15 @@ def fit_scaling(
         # The scores were divided by their size, so their weights are multiples of it.
         astray = vector[:n_scores] / size - 1 / n_scores
         of_weights = np.einsum("jnc,nc->j", features, residual) + weight_penalty * astray / size
-        of_bias = residual.sum(axis=0)[bias] + bias_penalty * full[bias]
+        of_bias = (residual.sum(axis=0) + bias_penalty * full) @ share
         gradient = np.concatenate([of_weights, of_bias])
         loss = -(weight * log_p[rows, labels]).sum()
         loss += (bias_penalty * (full @ full) + weight_penalty * (astray @ astray)) / 2
         return loss / n, gradient / n
 
-    start = np.concatenate([np.full(n_scores, 1 / n_scores), np.zeros(int(bias.sum()))])
-    bounds = [(0, None)] * n_scores + [(None, None)] * int(bias.sum())
+    start = np.concatenate([np.full(n_scores, 1 / n_scores), np.zeros(share.shape[1])])
+    bounds = [(0, None)] * n_scores + [(None, None)] * share.shape[1]
     found = optimize.minimize(
         objective, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 500}
     )
-    full = np.zeros(n_classes)
-    full[bias] = found.x[n_scores:]
-    return Scaling(found.x[:n_scores] / size, full)
+    return Scaling(found.x[:n_scores] / size, share @ found.x[n_scores:])

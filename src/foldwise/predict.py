@@ -72,8 +72,7 @@ class Predictor:
         """
         if (output / "unit.json").exists():
             require(fold is None, f"{output}: this is one fold already; leave out --fold")
-            record = read_json(output / "unit.json")
-            require(bool(record), f"{output / 'unit.json'}: cannot be read")
+            record = _record(output)
             competition = Competition.restore(record["config"])
             return cls({record["model"]: [output]}, record["classes"], competition, None)
         require((output / "models").is_dir(), f"{output}: no models there; finish a run first")
@@ -82,11 +81,7 @@ class Predictor:
         if model == "ensemble":
             weights = read_json(output / "ensemble" / "weights.json")
             require(bool(weights), f"{output}: no ensemble there; name a --model of {there}")
-            names = [name for name, weight in weights["weights"].items() if weight > 0]
-            bias = np.array([weights["bias"][name] for name in weights["classes"]])
-            pool = Pool(
-                weights["method"], np.array([weights["weights"][name] for name in names]), bias
-            )
+            names, pool = Pool.restore(weights)
         units = {}
         for name in names:
             require(name in there, f"{output}: no model {name!r}; there are {', '.join(there)}")

@@ -1,4 +1,4 @@
-"""The report without the pipeline: on a run that is finished, or on predictions from elsewhere."""
+"""Report and blend without the pipeline: a finished run, or predictions from elsewhere."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -55,11 +55,46 @@ def on_files(
     command : sequence of str
         Recorded in the manifest.
     """
+    return _stages_on_files(("ensemble", "report"), oof, labels, (), output, settings, command)
+
+
+def blend_files(
+    oof: Sequence[str],
+    labels: Path,
+    tests: Sequence[Path],
+    output: Path,
+    settings: Sequence[str],
+    command: Sequence[str],
+) -> Run:
+    """Bring predictions from elsewhere into `output` and blend them, without a report.
+
+    Parameters
+    ----------
+    oof, labels
+        As in `foreign.read`.
+    tests : sequence of Path
+        As in `foreign.write_test`.
+    output, settings, command
+        As in `on_files`.
+    """
+    return _stages_on_files(("ensemble",), oof, labels, tests, output, settings, command)
+
+
+def _stages_on_files(
+    stages: Sequence[str],
+    oof: Sequence[str],
+    labels: Path,
+    tests: Sequence[Path],
+    output: Path,
+    settings: Sequence[str],
+    command: Sequence[str],
+) -> Run:
     competition = foreign.base_competition(settings)
     found = foreign.read(oof, labels)
     with lock(output):
         run = foreign.write(found, output, competition)
-        for name in ("ensemble", "report"):
+        foreign.write_test(run, found, tests)
+        for name in stages:
             write_manifest(run, list(command))  # the report shows it
             execute(name, run)
     return run

@@ -111,7 +111,7 @@ def _weights(
             )
             stamp(folder / "models" / name / fold.name)
         member: dict[str, Any] = {
-            "weight": float(weight),
+            "weight": weight.tolist(),
             "folds": [fold.name for fold in folds],
             "needs_terms": model_class(name).uses_features,
             "averages": bool((read_json(folds[0] / "packing.json") or {}).get("averaging")),

@@ -51,10 +51,11 @@ class Predictions:
         patterns, which = np.unique(there, axis=1, return_inverse=True)
         for j in range(patterns.shape[1]):
             members = np.flatnonzero(patterns[:, j])
-            if not pool.weights[members].sum() > 0:
+            importance = pool.importance()
+            if not importance[members].sum() > 0:
                 continue
             rows = np.flatnonzero(which.ravel() == j)
-            scale = pool.weights.sum() / pool.weights[members].sum()
+            scale = importance.sum() / importance[members].sum()
             part = Pool(pool.method, pool.weights[members] * scale, pool.bias)
             means = self.sums[np.ix_(members, rows)] / self.folds[np.ix_(members, rows)][..., None]
             result[rows] = part.predict(means)

@@ -161,7 +161,7 @@ class Worker:
                 seconds=seconds,
                 second_order=seconds / 2 if member["averages"] else 0.0,
                 counts_terms=member["needs_terms"],
-                weight=member["weight"],
+                weight=float(np.mean(member["weight"])),
             )
             jobs.append(job)
         # What counts terms goes together; then the first folds of all models, cheapest first.

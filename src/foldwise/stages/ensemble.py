@@ -24,15 +24,16 @@ def ensemble(run: Run) -> str:
     probabilities = np.stack([_oof(run, model, folds, classes) for model in members])
     labels = _labels(run, classes)
     fold = folds["fold"].to_numpy()
+    tied = pools.tied_classes(classes, run.competition)
     with Meter() as meter:
         blends = {
-            method: pools.nested(method, probabilities, labels, fold, config.bias)
+            method: pools.nested(method, probabilities, labels, fold, config.bias, tied)
             for method in config.methods
         }
         losses = {method: scores(labels, blends[method])["log_loss"] for method in blends}
         method = pools.better(losses, config.methods)
         fitted = {
-            method: pools.fit(method, probabilities, labels, config.bias)
+            method: pools.fit(method, probabilities, labels, config.bias, tied)
             for method in config.methods
         }
     pool = fitted[method]
@@ -42,22 +43,27 @@ def ensemble(run: Run) -> str:
     write_parquet(run.ensemble / "oof.parquet", oof)
     with Meter() as predict_meter:
         _blend_test(run, members, pool, classes)
-    weights = dict(zip(members, pool.weights.tolist(), strict=True))
+    weights = dict(zip(members, pool.importance().tolist(), strict=True))
     dropped = [model for model, weight in weights.items() if weight == 0]
     tried = [
         {
             "method": name,
+            "title": pools.TITLES[name],
             "nested_log_loss": losses[name],
             "fitted_log_loss": scores(labels, fitted[name].predict(probabilities))["log_loss"],
-            "weights": dict(zip(members, fitted[name].weights.tolist(), strict=True)),
+            "weights": dict(zip(members, fitted[name].importance().tolist(), strict=True)),
         }
         for name in config.methods
     ]
     record = {
         "method": method,
+        "title": pools.TITLES[method],
         "classes": classes,
         "methods": tried,
         "weights": weights,
+        "class_weights": dict(zip(members, pool.weights.tolist(), strict=True))
+        if method == "stacking"
+        else None,
         "bias": dict(zip(classes, pool.bias.tolist(), strict=True)),
         "temperature": 1 / max(pool.weights.sum(), 1e-12) if method == "log_linear" else 1.0,
         "dropped": dropped,
@@ -68,7 +74,7 @@ def ensemble(run: Run) -> str:
     }
     write_json(run.ensemble / "weights.json", record)
     shown = ", ".join(f"{model} {weight:.2f}" for model, weight in weights.items() if weight)
-    return f"{method.replace('_', '-')} pool, nested log loss {losses[method]:.4f}; {shown}"
+    return f"{pools.TITLES[method]}, nested log loss {losses[method]:.4f}; {shown}"
 
 
 def chosen(run: Run) -> list[str]:
@@ -95,7 +101,7 @@ def _labels(run: Run, classes: list[str]) -> np.ndarray:
 def _blend_test(run: Run, members: list[str], pool: pools.Pool, classes: list[str]) -> None:
     path = run.ensemble / "test.parquet"
     # A model of weight zero is not read: it is not needed at inference.
-    needed = [(m, w) for m, w in zip(members, pool.weights, strict=True) if w > 0]
+    needed = [(m, w) for m, w in zip(members, pool.weights, strict=True) if np.any(w)]
     sources = [run.model(model) / "test.parquet" for model, _ in needed]
     if not all(source.exists() for source in sources):
         remove(path)

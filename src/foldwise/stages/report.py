@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from foldwise import comparison, examples, levers, page, plots, rows, slices, verdict
+from foldwise import comparison, examples, levers, page, plots, pools, rows, slices, verdict
 from foldwise.comparison import Evidence
 from foldwise.kaggle import history
 from foldwise.learning import learning_curve
@@ -141,7 +141,7 @@ def _costs(table: pd.DataFrame, n: int, price: float) -> list[dict[str, Any]]:
 def _left_out(evidence: Evidence, run: Run) -> dict[str, Any]:
     """Return what the blend loses without each model; nothing to say of a blend of one."""
     blend = evidence.metrics["ensemble"]
-    members = {m: evidence.probabilities[m] for m, w in blend["weights"].items() if w > 0}
+    members = {m: evidence.probabilities[m] for m, w in blend["weights"].items() if w}
     if len(members) < 2:
         return {}
     return levers.leave_one_out(
@@ -151,6 +151,7 @@ def _left_out(evidence: Evidence, run: Run) -> dict[str, Any]:
         evidence.folds,
         blend["method"],
         run.competition.ensemble.bias,
+        pools.tied_classes(evidence.classes, run.competition),
         evidence.bootstrap,
     )
 
