@@ -7,6 +7,7 @@ from scipy import special
 from sklearn.metrics import log_loss
 
 from foldwise import pools
+from foldwise.config import load
 
 
 def models(seed, n=600, noise=(0.5, 0.7, 3.0)):
@@ -55,7 +56,8 @@ def test_a_model_that_adds_nothing_gets_weight_zero(method):
 def test_equal_weights_are_the_prior_that_many_rows_overrule():
     probabilities, labels, _ = models(5, n=20000, noise=(0.6, 1.0))
     few, many = (
-        pools._fit("linear", probabilities[:, :n], labels[:n], bias=False)[0] for n in (50, 20000)
+        pools._fit("linear", probabilities[:, :n], labels[:n], False, np.arange(3))[0]
+        for n in (50, 20000)
     )
     assert abs(few.weights[0] - 0.5) < 0.2
     assert many.weights[0] > 0.7
@@ -100,3 +102,76 @@ def test_one_model_alone_can_be_pooled():
     probabilities, labels, folds = models(4)
     blend = pools.nested("linear", probabilities[:1], labels, folds)
     np.testing.assert_allclose(blend, probabilities[0])
+
+
+@pytest.mark.parametrize("method", ["hill_climbing", "stacking"])
+def test_every_method_beats_the_best_member_on_independent_ones(method):
+    probabilities, labels, folds = models(5)
+    best = min(log_loss(labels, member) for member in probabilities)
+    assert log_loss(labels, pools.nested(method, probabilities, labels, folds)) < best
+
+
+def test_hill_climbing_comes_close_to_the_simplex_and_leaves_noise_out():
+    probabilities, labels, _ = models(6, n=4000)
+    noise = np.random.default_rng(1).dirichlet(np.ones(3) * 0.3, len(labels))
+    members = np.stack([*probabilities[:2], noise])
+    climbed = pools.fit("hill_climbing", members, labels)
+    simplex = pools.fit("linear", members, labels)
+    assert climbed.weights.sum() == pytest.approx(1)
+    assert climbed.weights[2] == 0
+    np.testing.assert_allclose(climbed.weights, simplex.weights, atol=0.05)
+
+
+def test_stacking_weighs_a_model_by_class():
+    """One member knows only class 0 against the rest, the other only class 2."""
+    generator = np.random.default_rng(7)
+    labels = generator.integers(0, 3, 6000)
+    logits = np.zeros((2, 6000, 3))
+    logits[0, :, 0] = 2.0 * (labels == 0) + generator.normal(size=6000)
+    logits[1, :, 2] = 2.0 * (labels == 2) + generator.normal(size=6000)
+    probabilities = special.softmax(logits, axis=2)
+    losses = {
+        method: log_loss(labels, pools.fit(method, probabilities, labels).predict(probabilities))
+        for method in ("log_linear", "stacking")
+    }
+    assert losses["stacking"] < losses["log_linear"] + 1e-6
+    weights = pools.fit("stacking", probabilities, labels).weights
+    assert weights.shape == (2, 3)
+    assert weights[0, 0] > weights[1, 0]
+
+
+@pytest.mark.parametrize("method", ["linear", "hill_climbing", "log_linear", "stacking"])
+def test_swapping_the_answers_swaps_the_blend(method):
+    probabilities, labels, _ = models(8)
+    tied = np.array([0, 0, 1])
+    pool = pools.fit(method, probabilities, labels, tied=tied)
+    forward = pool.predict(probabilities)
+    backward = pool.predict(probabilities[:, :, [1, 0, 2]])
+    np.testing.assert_allclose(forward[:, [1, 0, 2]], backward, atol=1e-12)
+
+
+def test_the_answers_of_a_pair_share_their_parameters():
+    arena, spooky = load("arena"), load("spooky")
+    assert pools.tied_classes(arena.data.target, arena).tolist() == [0, 0, 1]
+    assert pools.tied_classes(["EAP", "HPL", "MWS"], spooky).tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("method", ["linear", "stacking"])
+def test_a_pool_comes_back_from_its_record(method):
+    probabilities, labels, _ = models(9)
+    pool = pools.fit(method, probabilities, labels)
+    names, classes = ["a", "b", "c"][: len(probabilities)], ["x", "y", "z"]
+    record = {
+        "method": method,
+        "classes": classes,
+        "weights": dict(zip(names, pool.importance().tolist(), strict=True)),
+        "class_weights": dict(zip(names, pool.weights.tolist(), strict=True))
+        if method == "stacking"
+        else None,
+        "bias": dict(zip(classes, pool.bias.tolist(), strict=True)),
+    }
+    members, restored = pools.Pool.restore(record)
+    kept = [names.index(name) for name in members]
+    np.testing.assert_allclose(
+        restored.predict(probabilities[kept]), pool.predict(probabilities), atol=1e-12
+    )

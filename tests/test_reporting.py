@@ -125,3 +125,46 @@ def test_the_real_files_are_reported_within_a_minute_and_two_gigabytes(real_data
     losses = {row["model"]: row["log_loss"] for row in facts["leaderboard"]}
     assert losses["emb_best_oof"] == pytest.approx(1.0667, abs=1e-4)
     assert losses["oof_predictions_ensemble"] == pytest.approx(1.0541, abs=1e-4)
+
+
+def test_ensemble_blends_files_made_elsewhere_and_their_test_rows(files, tmp_path):
+    folder, labels = files
+    oof = [folder / "net-seed1.npy", folder / "trees.npy"]
+    tests = []
+    for path in oof:
+        table = pd.DataFrame(np.load(path)[:7], columns=["0", "1", "2"])
+        table.insert(0, "id", [f"t{i}" for i in range(7)])
+        tests.append(tmp_path / f"{path.stem}.csv")
+        table.to_csv(tests[-1], index=False)
+    out = tmp_path / "blend"
+    done = foldwise(
+        "ensemble", "--oof", *oof, "--labels", folder / "y.csv", "--test", *tests, "--output", out
+    )
+    assert done.returncode == 0, done.stderr
+    assert "judged nested" in done.stdout
+    assert "used" in done.stdout
+    blend = pd.read_parquet(out / "ensemble" / "oof.parquet")
+    record = json.loads((out / "ensemble" / "weights.json").read_text())
+    nested = log_loss(labels, blend[["0", "1", "2"]])
+    assert nested == pytest.approx(record["overall"]["log_loss"])
+    assert nested < min(log_loss(labels, np.load(path)) for path in oof) + 0.01
+    test = pd.read_parquet(out / "ensemble" / "test.parquet")
+    assert list(test["id"]) == [f"t{i}" for i in range(7)]
+    np.testing.assert_allclose(test[["0", "1", "2"]].sum(axis=1), 1)
+
+
+@pytest.mark.parametrize(
+    ("tests", "message"),
+    [(["net-seed1.npy"], "give one a model"), (["net-seed1.npy", "y.csv"], "y.csv")],
+)
+def test_test_files_that_do_not_fit_are_refused(files, tmp_path, tests, message):
+    folder, _ = files
+    oof = [folder / "net-seed1.npy", folder / "trees.npy"]
+    tests = [folder / name for name in tests]
+    done = foldwise(
+        "ensemble", "--oof", *oof, "--labels", folder / "y.csv", "--test", *tests,
+        "--output", tmp_path / "blend",
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from foldwise.text import TURN, normalise
+from foldwise.text import TURN, normalise_column
 
 _QUANTILES = {"min": 0, "5 %": 5, "25 %": 25, "median": 50, "75 %": 75, "95 %": 95, "max": 100}
 _SHINGLE = 5  # words; two texts are near duplicates if their smallest shingle hashes agree
@@ -28,7 +28,9 @@ def audit_table(table: pd.DataFrame, text: list[str]) -> dict[str, Any]:
         Plain data for `audit.json`.
     """
     exact = pd.Series(pd.factorize(pd.MultiIndex.from_frame(table[text]))[0])
-    keys = [" | ".join(map(normalise, row)) for row in table[text].itertuples(index=False)]
+    keys = [
+        " | ".join(row) for row in zip(*(normalise_column(table[c]) for c in text), strict=True)
+    ]
     alike = pd.Series(pd.factorize(np.array(keys, dtype=object))[0])
     sizes = table["group"].value_counts()
     facts: dict[str, Any] = {

@@ -51,7 +51,7 @@ def featurise(
             counts[kind] = frequent_terms or found.restrict(known)
     if config.structure:
         structure = _describe(texts, jobs)
-        shared = overlap(words.matrix, index, competition.pair, competition.data.text)
+        shared = overlap(words.matrix, index, competition.pair, competition.data.text, texts)
     else:
         structure = np.zeros((len(texts), 0), np.float32)
         shared = np.zeros((len(next(iter(index.values()))), 0), np.float32)

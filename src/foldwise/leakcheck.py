@@ -18,7 +18,7 @@ from foldwise.audit import shingle_sketch
 from foldwise.bootstrap import GroupBootstrap
 from foldwise.metrics import row_log_loss
 from foldwise.splits import draw_folds
-from foldwise.text import normalise
+from foldwise.text import normalise_column
 
 ROWS = 10_000  # most rows that a quick model sees
 FEWEST = 50  # rows below which a test file cannot be told from anything
@@ -52,7 +52,7 @@ def twins(
     tables = [train] if test is None else [train, test]
     exact, near = {}, {}
     for column in text:
-        keys = [normalise(value) for table in tables for value in table[column]]
+        keys = normalise_column([value for table in tables for value in table[column]])
         exact[column] = pd.factorize(np.array(keys, dtype=object))[0]
         near[column] = pd.factorize(_sketches(keys, exact[column]))[0]
         blank = np.array([not key.strip() for key in keys])

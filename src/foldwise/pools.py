@@ -202,6 +202,7 @@ def _stacking(probabilities: np.ndarray, labels: np.ndarray, bias: bool, tied: n
     n_models, n, n_classes = probabilities.shape
     logs, rows, n_own = _log(probabilities), np.arange(n), int(tied.max()) + 1
     share = np.eye(n_own)[tied]  # which parameter each class uses
+    strength = _PRIOR_ROWS / n_own  # all classes of a model together weigh as one weight
 
     def objective(vector: np.ndarray) -> tuple[float, np.ndarray]:
         weights, biases = vector[:-n_own].reshape(n_models, n_own), vector[-n_own:] * bias
@@ -210,10 +211,10 @@ def _stacking(probabilities: np.ndarray, labels: np.ndarray, bias: bool, tied: n
         residual = np.exp(log_p)
         residual[rows, labels] -= 1
         astray = weights - 1 / n_models
-        of_weights = np.einsum("mnc,nc->mc", logs, residual) @ share + _PRIOR_ROWS * astray
+        of_weights = np.einsum("mnc,nc->mc", logs, residual) @ share + strength * astray
         of_bias = (residual.sum(axis=0) @ share + _PRIOR_ROWS * biases) * bias
         loss = -log_p[rows, labels].sum()
-        loss += _PRIOR_ROWS * (np.square(astray).sum() + biases @ biases) / 2
+        loss += (strength * np.square(astray).sum() + _PRIOR_ROWS * biases @ biases) / 2
         return loss / n, np.concatenate([of_weights.ravel(), of_bias]) / n
 
     start = np.concatenate([np.full(n_models * n_own, 1 / n_models), np.zeros(n_own)])

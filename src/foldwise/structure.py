@@ -9,6 +9,7 @@ import re
 import numpy as np
 from scipy import sparse
 
+from foldwise import kinds
 from foldwise.config import Pair
 from foldwise.text import TURN
 
@@ -122,14 +123,18 @@ def overlap_names(pair: Pair, columns: tuple[str, ...]) -> tuple[list[str], list
     if pair.enabled:
         odd = ["prompt_covered", "from_prompt"] if pair.context else []
         even = ["answers_alike", "answers_identical", "answers_cosine"]
-        return odd, even + [f"mean_{name}" for name in odd]
-    return [], [f"alike_{columns[0]}_{other}" for other in columns[1:]]
+        return odd, even + [f"mean_{name}" for name in odd] + kinds.names()
+    return [], [f"alike_{columns[0]}_{other}" for other in columns[1:]] + kinds.names()
 
 
 def overlap(
-    words: sparse.csr_matrix, index: dict[str, np.ndarray], pair: Pair, columns: tuple[str, ...]
+    words: sparse.csr_matrix,
+    index: dict[str, np.ndarray],
+    pair: Pair,
+    columns: tuple[str, ...],
+    texts: np.ndarray,
 ) -> np.ndarray:
-    """Return the features of a row that need several of its texts.
+    """Return the features of a row that need several of its texts, and the kind of its first.
 
     Parameters
     ----------
@@ -141,6 +146,8 @@ def overlap(
         Which columns are the prompt and the answers.
     columns : tuple of str
         The text columns.
+    texts : ndarray of object, shape (n_texts,)
+        The texts; of a pair the context tells the kind, else the first column.
 
     Returns
     -------
@@ -150,11 +157,12 @@ def overlap(
     present = words.astype(np.float32)
     present.data = np.ones_like(present.data)
     rows = {column: present[index[column]] for column in columns}
-    n = len(index[columns[0]])
+    used, place = np.unique(index[pair.context or columns[0]], return_inverse=True)
+    lead = kinds.kinds_matrix([texts[i] for i in used])[place]
     if not pair.enabled:
         first = rows[columns[0]]
         parts = [_jaccard(first, rows[other]) for other in columns[1:]]
-        return np.stack(parts, axis=1).astype(np.float32) if parts else np.zeros((n, 0), np.float32)
+        return np.hstack([*(part[:, None] for part in parts), lead]).astype(np.float32)
     a, b = rows[pair.first], rows[pair.second]
     identical = (index[pair.first] == index[pair.second]).astype(float)
     odd, mean = [], []
@@ -165,7 +173,7 @@ def overlap(
             odd.append(share_a - share_b)
             mean.append((share_a + share_b) / 2)
     even = [_jaccard(a, b), identical, _cosine(a, b), *mean]
-    return np.stack(odd + even, axis=1).astype(np.float32)
+    return np.hstack([np.stack(odd + even, axis=1), lead]).astype(np.float32)
 
 
 def _common(left: sparse.csr_matrix, right: sparse.csr_matrix) -> np.ndarray:

@@ -3,7 +3,7 @@
 import html
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -23,13 +23,15 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 _TAG = re.compile(r"<(?:/?[A-Za-z][^<>]{0,2000}|!--[^<>]{0,2000}--)>")
 _BREAK = re.compile(r"<(?:br|/p|/div|/li|/tr|/h[1-6])\s{0,10}/?>", re.IGNORECASE)
 _URL = re.compile(r"\b(?:https?://|www\.)[^\s<>\"']+", re.IGNORECASE)
-_BLANKS = re.compile(r"[^\S\n]+")
+# A lone space stays as it is: most blanks are one, and each replacement takes time.
+_BLANKS = re.compile(r"[^\S\n]{2,}|[^\S\n ]")
 _NEWLINES = re.compile(r" ?\n ?(?:\n ?)+")
 _LINE_EDGES = re.compile(r" ?\n ?")
-_NOT_WORD = re.compile(r"[\W_]+")
+_ALPHANUMERIC = re.compile(r"[^\W_]+")
 # No code point has more than seven digits; Python refuses to read a number of thousands of them.
 _LONG_REFERENCE = re.compile(r"&#(?:0{0,64}[1-9][0-9]{7,}|[0-9]{72,}|[xX][0-9A-Fa-f]{72,});?")
 _MOST_MARKS = 30  # on one letter, as in Unicode's stream-safe format (UAX 15, 13)
+_NOT_ASCII_RUN = re.compile(rf"[^\x00-\x7f]{{{_MOST_MARKS + 1}}}")
 
 
 def clean_text(text: str, config: Clean) -> str:
@@ -101,12 +103,19 @@ def normalise(text: str) -> str:
     (only emoji or punctuation) is its own key.
     """
     plain = text if text.isascii() else unicodedata.normalize("NFKC", _bounded_marks(text))
-    return _NOT_WORD.sub(" ", plain.casefold()).strip() or text.strip()
+    return " ".join(_ALPHANUMERIC.findall(plain.casefold())) or text.strip()
+
+
+def normalise_column(values: Sequence[str] | np.ndarray) -> np.ndarray:
+    """Return the keys of texts, object, shape (n,), each distinct text looked at once."""
+    codes, distinct = pd.factorize(np.asarray(values, dtype=object))
+    return np.array([*map(normalise, distinct), ""], dtype=object)[codes]
 
 
 def _bounded_marks(text: str) -> str:
     """Drop the marks of a letter beyond 30: sorting them takes time quadratic in their number."""
-    return _marks().sub(r"\1", text)
+    # Marks are not ASCII: without so long a run there is nothing to drop.
+    return _marks().sub(r"\1", text) if _NOT_ASCII_RUN.search(text) else text
 
 
 @lru_cache

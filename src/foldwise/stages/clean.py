@@ -17,7 +17,7 @@ from foldwise.errors import UserError, require
 from foldwise.splits import draw_folds
 from foldwise.stage import Run, Stage, file_hash, remove, write_json, write_parquet
 from foldwise.terminal import note, warn
-from foldwise.text import TURN, clean_column, normalise
+from foldwise.text import TURN, clean_column, normalise_column
 
 
 def clean(run: Run) -> str:
@@ -148,8 +148,9 @@ def _repeated(table: pd.DataFrame, path: Path, labelled: bool) -> np.ndarray:
 def _groups(table: pd.DataFrame, columns: tuple[str, ...]) -> list[str]:
     """Return a short hash of the normalised group text; an empty text is a group of its own."""
     groups = []
-    for row, texts in enumerate(table[list(columns)].itertuples(index=False)):
-        key = TURN.join(normalise(text) for text in texts)
+    keys = (normalise_column(table[column]) for column in columns)
+    for row, parts in enumerate(zip(*keys, strict=True)):
+        key = TURN.join(parts)
         key = key if key.strip(TURN + " ") else f"\x00{table['id'].iloc[row]}"
         groups.append(hashlib.blake2b(key.encode("utf-8"), digest_size=8).hexdigest())
     return groups
