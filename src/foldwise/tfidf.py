@@ -90,6 +90,11 @@ class Design:
             spread = np.sqrt(np.square(dense - mean).mean(axis=0))
             shift[name] = mean.astype(np.float32)
             scale[name] = np.where(spread > 1e-6, spread, 1).astype(np.float32)
+        if pair.context and config.structure:
+            # What speaks of the context alone is small, so that a penalty holds it back.
+            names = column_names(unscaled, competition)["even"]
+            marks = (f"{pair.context}:", "kind_", "script_")
+            scale["even"][[name.startswith(marks) for name in names]] /= pair.context_scale
         return cls(fields, shift, scale, sides, unscaled.columns, trust)
 
     def transform(self, table: FeatureTable) -> Blocks:
