@@ -86,6 +86,10 @@ def foldwise(folder: Path, *more: str, before=lambda: None) -> Outcome:
             sys.argv = arguments
             before()
             from foldwise.__main__ import main
+            from foldwise.stage import code_hash
+
+            # The fork inherits what its parent has hashed; a process of its own would not.
+            code_hash.cache_clear()
 
             main()
             code = 0

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
@@ -25,6 +26,8 @@ Unit = tuple[str, int]
 Work = Callable[..., Any]
 Outcome = tuple[Unit, Exception | None]
 _LOOK_SECONDS = 1.0
+# A worker that grew is replaced by a fresh one; nothing is lost, and what died is told apart below.
+warnings.filterwarnings("ignore", message="A worker stopped while some jobs")
 
 
 def run_units(work: Work, run: Run, units: Sequence[Unit], workers: int, threads: int) -> None:
