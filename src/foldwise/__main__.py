@@ -383,14 +383,15 @@ def _together(context: Run) -> Iterator[bool]:
 
     distributed.join()
     try:
-        if distributed.rank() > 0:
+        leads = distributed.rank() == 0
+        if not leads:
             foldplan.follow(context)
-            yield False
-            return
-        yield True
-        distributed.tell(None)
+        yield leads
+        if leads:
+            distributed.tell(None)
     finally:
         distributed.leave()
+    distributed.end()
 
 
 def _models(text: str | None) -> list[str] | None:
