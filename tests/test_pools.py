@@ -140,7 +140,7 @@ def test_stacking_weighs_a_model_by_class():
     assert weights[0, 0] > weights[1, 0]
 
 
-@pytest.mark.parametrize("method", ["linear", "hill_climbing", "log_linear", "stacking"])
+@pytest.mark.parametrize("method", pools.TITLES)
 def test_swapping_the_answers_swaps_the_blend(method):
     probabilities, labels, _ = models(8)
     tied = np.array([0, 0, 1])
@@ -156,7 +156,14 @@ def test_the_answers_of_a_pair_share_their_parameters():
     assert pools.tied_classes(["EAP", "HPL", "MWS"], spooky).tolist() == [0, 1, 2]
 
 
-@pytest.mark.parametrize("method", ["linear", "stacking"])
+def test_the_mean_leaves_out_what_adds_nothing():
+    probabilities, labels, _ = models(5)
+    noise = np.random.default_rng(2).dirichlet(np.ones(3) * 0.3, len(labels))
+    pool = pools.fit("mean", np.stack([*probabilities[:2], noise]), labels)
+    assert pool.weights.tolist() == [0.5, 0.5, 0.0]
+
+
+@pytest.mark.parametrize("method", ["mean", "linear", "stacking"])
 def test_a_pool_comes_back_from_its_record(method):
     probabilities, labels, _ = models(9)
     pool = pools.fit(method, probabilities, labels)

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from foldwise.errors import UserError, require
 
 COMPETITIONS = Path(__file__).parent / "competitions"
-POOLS = ("linear", "hill_climbing", "log_linear", "stacking")
+POOLS = ("mean", "linear", "hill_climbing", "log_linear", "stacking")
 MODEL_NAMES = ("prior", "logreg", "svm", "lightgbm", "embedding", "bert")
 
 Positive = Annotated[float, Field(gt=0)]

@@ -1,5 +1,6 @@
 """Blends of several models' probabilities, from simple to flexible.
 
+- `mean`: the plain mean of the models that add something;
 - `linear`: a weighted mean, its weights on the simplex;
 - `hill_climbing`: the same, its weights counted in steps of greedy selection with replacement
   (Caruana et al., "Ensemble selection from libraries of models", 2004);
@@ -22,12 +23,13 @@ from foldwise.config import Competition
 from foldwise.linearfit import fit_scaling
 
 TITLES = {
+    "mean": "equal-weight mean",
     "linear": "linear pool",
     "hill_climbing": "hill climbing",
     "log_linear": "log-linear pool",
     "stacking": "stacking",
 }
-LINEAR = ("linear", "hill_climbing")
+LINEAR = ("mean", "linear", "hill_climbing")
 _FLOOR = 1e-12
 _NEGLIGIBLE = 1e-4  # a model whose absence costs less log loss than this gets weight zero
 # Equal weights are hard to beat with few rows. They are the prior, as strong as this many rows;
@@ -43,7 +45,7 @@ class Pool:
     Attributes
     ----------
     method : str
-        "linear", "hill_climbing", "log_linear" or "stacking".
+        A key of `TITLES`.
     weights : ndarray of float64, shape (M,) or, for stacking, (M, C)
         Weight of each model. Those of linear pools sum to 1; a log-linear pool's sum is the
         inverse of its temperature, none of its weights is negative.
@@ -177,7 +179,7 @@ def _fit(
         # The loss of a linear pool depends on the probabilities of the true classes alone.
         rows = np.arange(len(labels))
         of_truth = np.maximum(probabilities[:, rows, labels], _FLOOR)
-        weights = _climb(of_truth) if method == "hill_climbing" else _simplex(of_truth)
+        weights = _LINEAR_FITS[method](of_truth)
         pool = Pool(method, weights, np.zeros(probabilities.shape[2]))
     rows = np.arange(len(labels))
     return pool, -_log(pool.predict(probabilities)[rows, labels]).mean()
@@ -223,6 +225,10 @@ def _stacking(probabilities: np.ndarray, labels: np.ndarray, bias: bool, tied: n
     return Pool("stacking", weights, (found[-n_own:] * bias)[tied])
 
 
+def _mean(of_truth: np.ndarray) -> np.ndarray:
+    return np.full(len(of_truth), 1 / len(of_truth))
+
+
 def _climb(of_truth: np.ndarray) -> np.ndarray:
     """Add the model that lowers the loss most, again and again, and count how often each came."""
     counts, total = np.zeros(len(of_truth)), np.zeros(of_truth.shape[1])
@@ -263,3 +269,6 @@ def _simplex(of_truth: np.ndarray) -> np.ndarray:
 
 def _log(probabilities: np.ndarray) -> np.ndarray:
     return np.log(np.clip(probabilities, _FLOOR, 1))
+
+
+_LINEAR_FITS = {"mean": _mean, "linear": _simplex, "hill_climbing": _climb}
