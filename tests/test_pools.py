@@ -156,11 +156,10 @@ def test_the_answers_of_a_pair_share_their_parameters():
     assert pools.tied_classes(["EAP", "HPL", "MWS"], spooky).tolist() == [0, 1, 2]
 
 
-def test_the_mean_leaves_out_what_adds_nothing():
-    probabilities, labels, _ = models(5)
-    noise = np.random.default_rng(2).dirichlet(np.ones(3) * 0.3, len(labels))
-    pool = pools.fit("mean", np.stack([*probabilities[:2], noise]), labels)
-    assert pool.weights.tolist() == [0.5, 0.5, 0.0]
+def test_the_mean_is_of_all_models_whatever_their_scores():
+    probabilities, labels, folds = models(5)
+    blend = pools.nested("mean", probabilities, labels, folds)
+    np.testing.assert_allclose(blend, probabilities.mean(axis=0))
 
 
 @pytest.mark.parametrize("method", ["mean", "linear", "stacking"])

@@ -1,6 +1,6 @@
 """Blends of several models' probabilities, from simple to flexible.
 
-- `mean`: the plain mean of the models that add something;
+- `mean`: the plain mean of all models, nothing fitted;
 - `linear`: a weighted mean, its weights on the simplex;
 - `hill_climbing`: the same, its weights counted in steps of greedy selection with replacement
   (Caruana et al., "Ensemble selection from libraries of models", 2004);
@@ -119,8 +119,8 @@ def fit(
         tied = np.arange(probabilities.shape[2])
     members = np.arange(len(probabilities))
     pool, loss = _fit(method, probabilities, labels, bias, tied)
-    # Greedy selection leaves out what does not help; the others must be asked to.
-    while len(members) > 1 and method != "hill_climbing":
+    # Greedy selection leaves out what does not help by itself, and the mean is of all models.
+    while len(members) > 1 and method not in ("mean", "hill_climbing"):
         smaller = [np.delete(members, i) for i in range(len(members))]
         refits = [_fit(method, probabilities[kept], labels, bias, tied) for kept in smaller]
         least = int(np.argmin([refit_loss for _, refit_loss in refits]))
