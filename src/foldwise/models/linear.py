@@ -20,6 +20,7 @@ from foldwise.rows import Rows
 from foldwise.splits import inner_split
 from foldwise.stage import read_json, write_json
 from foldwise.tfidf import Design
+from foldwise.warmstart import carry
 
 _INNER_FOLDS = 5
 _PATH_TOLERANCE = 1e-5  # enough to rank the values of C
@@ -40,16 +41,18 @@ class LogisticRegression:
     def fit(cls, train: Rows, task: Task, validation: Rows | None = None) -> Self:
         """Choose C along a warm-started path, then fit all training rows with it."""
         config = task.competition.logreg
-        losses: dict[float, float] = {}
+        losses, C, near = {}, config.C[0], None
         if len(config.C) > 1:
             fit, held_out = inner_split(train.labels, train.groups, _INNER_FOLDS, task.seed)[0]
             split = _InnerSplit(train, fit, held_out, task, config, "softmax")
             losses = descend(config.C, split.softmax_loss)
-        C = min(losses, key=losses.get) if losses else config.C[0]
+            C = min(losses, key=losses.get)
+            near = split.solution(C)
+            del split  # its matrices are as large as those to come
         tying = _tying(task)
         design = Design.fit(train.features, task.competition)
         problem = _problem(design.transform(train.features), train.labels, task, config, "softmax")
-        weights = problem.fit(C)
+        weights = problem.fit(C, start=near and carry(*near, design))
         info = {"device": "cpu", "C": C, "C_path": {str(k): v for k, v in losses.items()}}
         info["terms"] = sum(len(field.hashes) for field in design.fields)
         return cls(design, weights, tying, info)
@@ -116,10 +119,13 @@ class LinearSvm:
             else:
                 split.calibrated_loss(grid[0])
             evidence[:, held_out] = split.evidence[grid[0]]
+            near = split.solution(grid[0])
+            del split  # its matrices are as large as those to come
         scaling = fit_scaling(evidence, labels, tying.free, weight)
         design = Design.fit(train.features, task.competition)
         blocks = design.transform(train.features)
-        weights = _problem(blocks, labels, task, config, "squared_hinge").fit(grid[0])
+        problem = _problem(blocks, labels, task, config, "squared_hinge")
+        weights = problem.fit(grid[0], start=carry(*near, design))
         path = {str(C): loss for C, loss in losses.items()}
         info = {"device": "cpu", "C": grid[0], "C_path": path}
         info["calibration"] = scaling.weights.tolist()
@@ -168,7 +174,7 @@ class _InnerSplit:
         loss: str,
     ) -> None:
         inside = train.features.take(fit)
-        design = Design.fit(inside, task.competition)
+        self.design = design = Design.fit(inside, task.competition)
         blocks = design.transform(inside)
         self.problem = _problem(blocks, train.labels[fit], task, config, loss)
         self.outside = design.transform(train.features.take(held_out))
@@ -176,6 +182,7 @@ class _InnerSplit:
         self.labels = train.labels[held_out]
         self.weight = task.class_weights[self.labels]
         self.last: LinearWeights | None = None
+        self.found: dict[float, LinearWeights] = {}
         self.evidence: dict[float, np.ndarray] = {}
 
     def softmax_loss(self, C: float) -> float:
@@ -191,8 +198,13 @@ class _InnerSplit:
         scaling = fit_scaling(found, self.labels, self.tying.free, self.weight)
         return self._loss(scaling.predict(found))
 
+    def solution(self, C: float) -> tuple[LinearWeights, Design]:
+        """Return the weights fitted at C and the design whose columns they weigh."""
+        return self.found[C], self.design
+
     def _fit(self, C: float) -> None:
         self.last = self.problem.fit(C, start=self.last, tolerance=_PATH_TOLERANCE)
+        self.found[C] = self.last
 
     def _loss(self, probabilities: np.ndarray) -> float:
         classes = range(probabilities.shape[1])
