@@ -46,8 +46,8 @@ class LogisticRegression:
             fit, held_out = inner_split(train.labels, train.groups, _INNER_FOLDS, task.seed)[0]
             split = _InnerSplit(train, fit, held_out, task, config, "softmax")
             losses = descend(config.C, split.softmax_loss)
-            C = min(losses, key=losses.get)
-            near = split.solution(C)
+            C = valley(losses)
+            near = split.solution(min(losses, key=losses.get))
             del split  # its matrices are as large as those to come
         tying = _tying(task)
         design = Design.fit(train.features, task.competition)
@@ -115,8 +115,8 @@ class LinearSvm:
             if len(grid) > 1:
                 # C is settled on the first inner fold; the others only serve the calibration.
                 losses = descend(grid, split.calibrated_loss)
-                grid = [min(losses, key=losses.get)]
-            else:
+                grid = [valley(losses)]
+            if grid[0] not in split.evidence:
                 split.calibrated_loss(grid[0])
             evidence[:, held_out] = split.evidence[grid[0]]
             near = split.solution(grid[0])
@@ -239,6 +239,31 @@ def descend(grid: Sequence[float], loss: Callable[[float], float]) -> dict[float
         if min(losses, key=losses.get) != values[middle]:
             break
     return losses
+
+
+def valley(losses: dict[float, float]) -> float:
+    """Return where the parabola through the lowest loss and its neighbours is lowest.
+
+    Parameters
+    ----------
+    losses : dict of float to float
+        Loss by value; the parabola is over the logarithm of the value.
+
+    Returns
+    -------
+    float
+        With three significant digits; the best value itself where it has only one neighbour.
+    """
+    values = sorted(losses)
+    best = values.index(min(losses, key=losses.get))
+    if not 0 < best < len(values) - 1:
+        return values[best]
+    near = values[best - 1 : best + 2]
+    x = np.log(near)
+    bend, slope, _ = np.polyfit(x - x[1], [losses[value] for value in near], 2)
+    # Three losses of which the middle one is lowest bend upwards, or are all the same.
+    step = -slope / (2 * bend) if bend > 0 else 0.0
+    return float(f"{near[1] * np.exp(step):.3g}")
 
 
 def _tying(task: Task) -> Tying:
