@@ -180,7 +180,7 @@ def _table(results: dict[str, dict], size: int) -> str:
     if ours and len(both) == 2:
         theirs = sum(r["wall"] for r in both)
         lines.append(
-            f"sklearn's two take {theirs / ours['wall']:.2f} times as long as our whole run with two, "
+            f"sklearn's two take {theirs / ours['wall']:.2f} times as long as our run with two, "
             f"{theirs / ours['models']:.2f} times its features and models ({ours['models']:.1f} s)"
         )
     return "\n".join(lines)
