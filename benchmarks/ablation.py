@@ -21,11 +21,12 @@ from sklearn.metrics import log_loss
 from foldwise import crossval, rows
 from foldwise.blocks import Block, Blocks, Terms
 from foldwise.config import Competition
+from foldwise.files import read_json
 from foldwise.linearfit import LinearProblem, Tying
 from foldwise.models.linear import descend
 from foldwise.rows import Rows
 from foldwise.splits import inner_split
-from foldwise.stage import Run, read_json
+from foldwise.stage import Run
 from foldwise.tfidf import Design
 
 Change = Callable[[Blocks], Blocks]

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from foldwise.stage import lock
+from foldwise.files import lock
 from foldwise.stages import ORDER
 
 SETTINGS = (
@@ -86,7 +86,7 @@ def foldwise(folder: Path, *more: str, before=lambda: None) -> Outcome:
             sys.argv = arguments
             before()
             from foldwise.__main__ import main
-            from foldwise.stage import code_hash
+            from foldwise.hashing import code_hash
 
             # The fork inherits what its parent has hashed; a process of its own would not.
             code_hash.cache_clear()

@@ -8,8 +8,8 @@ import pytest
 
 from foldwise.crossval import folder_hashes
 from foldwise.errors import UserError
+from foldwise.files import read_json, write_json
 from foldwise.predict import Predictor
-from foldwise.stage import read_json, write_json
 
 pytestmark = pytest.mark.slow
 

@@ -13,8 +13,9 @@ import typer
 from foldwise import __version__, config
 from foldwise.arguments import SeveralValues
 from foldwise.errors import UserError, require
+from foldwise.files import lock
 from foldwise.kaggle.cli import app as kaggle
-from foldwise.stage import Run, execute, lock
+from foldwise.stage import Run, execute
 from foldwise.stages import ORDER
 from foldwise.terminal import say
 

@@ -20,8 +20,10 @@ import numpy as np
 
 from foldwise import crossval, rows
 from foldwise.errors import UserError, require
+from foldwise.files import PACKAGE, atomic, remove
+from foldwise.hashing import content_hash, file_hash
 from foldwise.models import RESOURCES, Resources, model_class
-from foldwise.stage import PACKAGE, Run, atomic, content_hash, file_hash, remove
+from foldwise.stage import Run
 from foldwise.terminal import note
 
 _RETRIES = 3  # of a unit whose worker or node died

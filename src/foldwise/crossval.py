@@ -18,21 +18,12 @@ from threadpoolctl import threadpool_limits
 
 from foldwise import balance, engine, history, rows
 from foldwise.errors import UserError
+from foldwise.files import atomic, read_json, remove, write_json, write_parquet
+from foldwise.hashing import code_hash, content_hash, file_hash
+from foldwise.meter import Meter
 from foldwise.metrics import scores
 from foldwise.models import MODELS, TRANSFORMERS, Task, model_class
-from foldwise.stage import (
-    Meter,
-    Run,
-    atomic,
-    code_hash,
-    config_hash,
-    content_hash,
-    file_hash,
-    read_json,
-    remove,
-    write_json,
-    write_parquet,
-)
+from foldwise.stage import Run, config_hash
 
 FEWEST_OF_A_CLASS = 5  # training rows below which inner splits of a small share break down
 SHARED_SECTIONS = ("name", "seed", "metric", "data", "pair", "clean", "weights")

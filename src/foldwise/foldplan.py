@@ -16,7 +16,9 @@ from foldwise import crossval, diskspace, distributed, rows
 from foldwise.config import Competition
 from foldwise.device import workers
 from foldwise.errors import UserError
-from foldwise.stage import Run, config_hash, content_hash, read_json, remove, write_json
+from foldwise.files import read_json, remove, write_json
+from foldwise.hashing import content_hash
+from foldwise.stage import Run, config_hash
 from foldwise.terminal import warn
 from foldwise.timebudget import Allowance, Cost, DoesNotFit, Plan, clock, shrink
 

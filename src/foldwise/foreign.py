@@ -15,6 +15,7 @@ import pandas as pd
 from foldwise import config
 from foldwise.config import Competition
 from foldwise.errors import UserError, require
+from foldwise.files import read_json, remove, write_json, write_parquet
 from foldwise.foreignfiles import (
     Labels,
     check_rows,
@@ -23,9 +24,10 @@ from foldwise.foreignfiles import (
     read_rows,
     split_name,
 )
+from foldwise.meter import Meter
 from foldwise.metrics import scores
 from foldwise.splits import draw_folds
-from foldwise.stage import Meter, Run, read_json, remove, write_json, write_parquet
+from foldwise.stage import Run
 
 _NO_GROUPS = (
     "The labels file has no column 'group': every row counts as independent of the others. If rows "

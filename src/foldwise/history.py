@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from foldwise.stage import atomic, remove
+from foldwise.files import atomic, remove
 
 
 def table(folds: list[dict[str, Any]]) -> pd.DataFrame:

@@ -13,8 +13,10 @@ from joblib import Parallel, delayed
 
 from foldwise.bootstrap import GroupBootstrap
 from foldwise.crossval import fit_on_share, unit_key
+from foldwise.files import read_json, write_json
+from foldwise.hashing import content_hash
 from foldwise.metrics import row_log_loss
-from foldwise.stage import Run, content_hash, read_json, write_json
+from foldwise.stage import Run
 from foldwise.terminal import track
 
 SHARES = (0.125, 0.25, 0.5)

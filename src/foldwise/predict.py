@@ -18,10 +18,10 @@ from foldwise.config import Competition
 from foldwise.crossval import folder_hashes
 from foldwise.errors import UserError, require
 from foldwise.featurise import featurise
+from foldwise.files import atomic, read_json
 from foldwise.models import MODELS, model_class
 from foldwise.pools import Pool
 from foldwise.rows import Rows
-from foldwise.stage import atomic, read_json
 from foldwise.terminal import track
 from foldwise.text import clean_column
 

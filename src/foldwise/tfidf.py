@@ -13,7 +13,7 @@ from scipy import sparse
 
 from foldwise.blocks import Block, Blocks, Terms
 from foldwise.config import Competition
-from foldwise.stage import read_json, write_json
+from foldwise.files import read_json, write_json
 from foldwise.structure import NAMES, overlap_names
 from foldwise.termcounts import FeatureTable, document_frequency
 

@@ -23,10 +23,12 @@ from threadpoolctl import threadpool_limits
 from foldwise import balance, config, crossval, metrics, rows
 from foldwise.config import Competition
 from foldwise.errors import UserError, require
+from foldwise.files import remove, write_json, write_text
+from foldwise.hashing import content_hash
 from foldwise.models import model_class
 from foldwise.rows import Rows
 from foldwise.searchspace import Span
-from foldwise.stage import Run, check_inputs, content_hash, remove, write_json, write_text
+from foldwise.stage import Run, check_inputs
 from foldwise.terminal import track
 
 _STARTUP_TRIALS = 5  # before the median of the others means anything

@@ -18,12 +18,13 @@ from foldwise import __version__, data, submission
 from foldwise.config import Competition
 from foldwise.crossval import stamp
 from foldwise.errors import require
+from foldwise.files import PACKAGE, atomic, read_json, remove, write_json, write_text
+from foldwise.hashing import file_hash
 from foldwise.kaggle import cells
 from foldwise.kaggle.contents import RECORD, sha256
 from foldwise.models import TRANSFORMERS, model_class
 from foldwise.predict import Predictor
 from foldwise.rows import Rows
-from foldwise.stage import PACKAGE, atomic, file_hash, read_json, remove, write_json, write_text
 from foldwise.terminal import say, track
 
 USER = "INSERT_USER_HERE"  # what `push` replaces by the name behind the token

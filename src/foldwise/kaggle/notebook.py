@@ -21,10 +21,10 @@ import pandas as pd
 
 from foldwise import data
 from foldwise.errors import require
+from foldwise.files import PACKAGE, atomic, read_json, write_json
 from foldwise.kaggle.contents import RECORD, Bundle
 from foldwise.kaggle.partial import Predictions
 from foldwise.kaggle.worker import Job, write_job
-from foldwise.stage import PACKAGE, atomic, read_json, write_json
 from foldwise.submission import build
 from foldwise.terminal import say, warn
 

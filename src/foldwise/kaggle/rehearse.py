@@ -15,11 +15,11 @@ import pandas as pd
 
 from foldwise import data
 from foldwise.errors import UserError, require
+from foldwise.files import read_json, remove, write_json
 from foldwise.kaggle import sandbox
 from foldwise.kaggle.contents import Bundle
 from foldwise.kaggle.hidden import hidden_test
 from foldwise.predict import Predictor
-from foldwise.stage import read_json, remove, write_json
 from foldwise.submission import check, read
 from foldwise.terminal import say
 

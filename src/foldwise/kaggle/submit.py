@@ -14,8 +14,9 @@ import pandas as pd
 
 from foldwise.config import Competition
 from foldwise.errors import UserError, require
+from foldwise.files import PACKAGE, atomic, read_json
+from foldwise.hashing import file_hash
 from foldwise.kaggle.client import kaggle, wait_until
-from foldwise.stage import PACKAGE, atomic, file_hash, read_json
 from foldwise.terminal import say
 
 COLUMNS = ("date", "commit", "manifest", "oof_log_loss", "public_score", "private_score", "message")

@@ -18,11 +18,11 @@ import numpy as np
 
 from foldwise import data
 from foldwise.featurise import featurise
+from foldwise.files import atomic, read_json, write_json
 from foldwise.kaggle import timeguard
 from foldwise.kaggle.contents import Bundle
 from foldwise.predict import Unit, known_terms, raw_rows, raw_texts
 from foldwise.rows import Rows
-from foldwise.stage import atomic, read_json, write_json
 from foldwise.terminal import say
 
 _FIRST = 128  # rows of the first chunk, from which times are projected

@@ -20,12 +20,12 @@ from foldwise.config import Competition
 from foldwise.curve import Labelled, Plan
 from foldwise.device import Device, reproducible
 from foldwise.errors import UserError, require
+from foldwise.files import read_json, write_json
 from foldwise.inference import predict_logits
 from foldwise.models import Task
 from foldwise.models.siamese import Siamese
 from foldwise.packing import Packer
 from foldwise.rows import Rows
-from foldwise.stage import read_json, write_json
 from foldwise.terminal import note, warn
 from foldwise.timebudget import Watch
 from foldwise.tokencache import TokenCache

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from foldwise.files import atomic
 from foldwise.simulation.judge import probabilities
 from foldwise.simulation.prompts import Prompt, make_prompt
 from foldwise.simulation.responses import RESPONDERS, respond
-from foldwise.stage import atomic
 
 CLASSES = ("winner_model_a", "winner_model_b", "winner_tie")
 _REPEATED = 0.22  # chance that a row takes up an earlier prompt again

@@ -7,8 +7,9 @@ Writes models/<model>/ for prior, logreg, svm and lightgbm, as far as they are c
 from pathlib import Path
 
 from foldwise import crossval, rows
+from foldwise.files import read_json
 from foldwise.models import MODELS, TRANSFORMERS
-from foldwise.stage import Run, Stage, read_json
+from foldwise.stage import Run, Stage
 
 BASELINES = tuple(name for name in MODELS if name not in TRANSFORMERS)
 

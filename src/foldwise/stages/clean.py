@@ -14,8 +14,10 @@ import pandas as pd
 from foldwise import data, rows, targets
 from foldwise.audit import audit_table
 from foldwise.errors import UserError, require
+from foldwise.files import remove, write_json, write_parquet
+from foldwise.hashing import file_hash
 from foldwise.splits import draw_folds
-from foldwise.stage import Run, Stage, file_hash, remove, write_json, write_parquet
+from foldwise.stage import Run, Stage
 from foldwise.terminal import note, warn
 from foldwise.text import TURN, clean_column, normalise_column
 

@@ -13,8 +13,10 @@ import pandas as pd
 from foldwise import pools, rows
 from foldwise.crossval import check_probabilities, class_names
 from foldwise.errors import UserError
+from foldwise.files import remove, write_json, write_parquet
+from foldwise.meter import Meter
 from foldwise.metrics import scores
-from foldwise.stage import Meter, Run, Stage, remove, write_json, write_parquet
+from foldwise.stage import Run, Stage
 
 
 def ensemble(run: Run) -> str:

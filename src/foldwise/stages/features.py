@@ -14,7 +14,9 @@ import pandas as pd
 
 from foldwise import rows
 from foldwise.featurise import featurise
-from foldwise.stage import Run, Stage, atomic, file_hash, remove, write_json
+from foldwise.files import atomic, remove, write_json
+from foldwise.hashing import file_hash
+from foldwise.stage import Run, Stage
 from foldwise.termcounts import FeatureTable
 
 

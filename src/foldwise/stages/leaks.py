@@ -13,7 +13,8 @@ import pandas as pd
 
 from foldwise import leakcheck, rows
 from foldwise.crossval import class_names
-from foldwise.stage import Run, Stage, write_json
+from foldwise.files import write_json
+from foldwise.stage import Run, Stage
 
 
 def leaks(run: Run) -> str:

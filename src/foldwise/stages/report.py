@@ -16,10 +16,11 @@ import pandas as pd
 
 from foldwise import comparison, examples, levers, page, plots, pools, rows, slices, verdict
 from foldwise.comparison import Evidence
+from foldwise.files import atomic, read_json, write_json, write_text
 from foldwise.kaggle import history
 from foldwise.learning import learning_curve
 from foldwise.significance import differences
-from foldwise.stage import Run, Stage, atomic, read_json, write_json, write_text
+from foldwise.stage import Run, Stage
 
 _WORST_CLASSES = 15
 _SLICES = 40  # shown in the page; report.json has all

@@ -7,8 +7,9 @@ Writes models/<model>/ for embedding and bert, as far as they are chosen
 from pathlib import Path
 
 from foldwise import crossval, foldplan, rows
+from foldwise.files import read_json
 from foldwise.models import TRANSFORMERS
-from foldwise.stage import Run, Stage, read_json
+from foldwise.stage import Run, Stage
 
 
 def transformer(run: Run) -> str:
