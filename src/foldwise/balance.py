@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from foldwise.config import Competition, Weights
+from foldwise.config import Competition
 from foldwise.errors import UserError
+from foldwise.sections import Weights
 
 
 def class_weights(labels: np.ndarray, classes: list[str], config: Weights) -> np.ndarray:

@@ -9,8 +9,8 @@ import torch
 from transformers import AutoConfig, AutoModel
 
 from foldwise import pretrained
-from foldwise.config import Bert as BertConfig
 from foldwise.errors import UserError
+from foldwise.sections import Bert as BertConfig
 
 _BYTES = 4  # of a float32 weight
 _STATE = 3  # weights and the two moments of AdamW
@@ -29,7 +29,7 @@ def needed(weights: int, folds: int, workers: int, config: BertConfig) -> int:
     workers : int
         Folds trained side by side; each keeps a state from which it can go on, and for a moment
         the next one beside it.
-    config : foldwise.config.Bert
+    config : foldwise.sections.Bert
     """
     stored = folds * config.seeds
     # Finished seeds lie in the scratch folder too until their fold is stored.

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from foldwise.bootstrap import GroupBootstrap
-from foldwise.config import Pair
 from foldwise.kinds import kind, script
+from foldwise.sections import Pair
 from foldwise.text import TURN
 
 _FEWEST = 30  # rows below which a slice is shown without an interval and never named the worst

@@ -19,7 +19,7 @@ import pandas as pd
 from joblib import Parallel, delayed
 from scipy import sparse
 
-from foldwise.config import Features
+from foldwise.sections import Features
 from foldwise.wordforms import word_forms
 
 _WORD = re.compile(r"\w+(?:['’]\w+)*")
