@@ -6,10 +6,10 @@ import faults
 import numpy as np
 import pytest
 
-from foldwise.crossval import folder_hashes
 from foldwise.errors import UserError
 from foldwise.files import read_json, write_json
 from foldwise.predict import Predictor
+from foldwise.units import folder_hashes
 
 pytestmark = pytest.mark.slow
 

@@ -25,6 +25,7 @@ from foldwise.hashing import content_hash, file_hash
 from foldwise.models import RESOURCES, Resources, model_class
 from foldwise.stage import Run
 from foldwise.terminal import note
+from foldwise.units import unit_key
 
 _RETRIES = 3  # of a unit whose worker or node died
 _WORKING_COPY = 6  # a fit needs about this many times the bytes of what it reads
@@ -86,7 +87,7 @@ def _received(ray: Any, run: Run, unit: tuple[str, int], task: Any) -> Exception
     except ray.exceptions.RayError as error:
         first = str(error).strip().splitlines()[0]
         return UserError(f"{model}, fold {fold}: lost {_RETRIES + 1} times with its node: {first}")
-    if json.loads(files["unit.json"].tobytes())["key"] != crossval.unit_key(run, model, fold):
+    if json.loads(files["unit.json"].tobytes())["key"] != unit_key(run, model, fold):
         return UserError(
             f"node {host}: other code or other package versions than here; install the same"
         )

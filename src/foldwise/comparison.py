@@ -12,10 +12,10 @@ from sklearn.metrics import classification_report
 
 from foldwise import metrics, rows
 from foldwise.bootstrap import GroupBootstrap
-from foldwise.crossval import class_names
 from foldwise.files import read_json
 from foldwise.intervals import score_intervals
 from foldwise.leaderboard import COLUMNS, order
+from foldwise.rows import class_names
 from foldwise.stage import Run
 
 _SEED = re.compile(r"(.+?)[-_.]?seed[-_]?\d+")

@@ -45,6 +45,15 @@ def scores(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
     }
 
 
+def check_probabilities(probabilities: np.ndarray, what: str) -> None:
+    """Raise unless every probability is finite, in [0, 1], and every row sums to 1."""
+    if not np.isfinite(probabilities).all():
+        raise FloatingPointError(f"{what}: a probability is missing or not finite")
+    off = np.abs(probabilities.sum(axis=1) - 1).max(initial=0)
+    if probabilities.min(initial=0) < 0 or off > 1e-6:
+        raise FloatingPointError(f"{what}: probabilities do not sum to 1 (off by {off:.2g})")
+
+
 def row_log_loss(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     """Return -log p(true class) of each row, clipped as scikit-learn does, shape (n,)."""
     of_truth = probabilities[np.arange(len(labels)), labels]

@@ -15,7 +15,6 @@ import pandas as pd
 
 from foldwise import balance, data
 from foldwise.config import Competition
-from foldwise.crossval import folder_hashes
 from foldwise.errors import UserError, require
 from foldwise.featurise import featurise
 from foldwise.files import atomic, read_json
@@ -24,6 +23,7 @@ from foldwise.pools import Pool
 from foldwise.rows import Rows
 from foldwise.terminal import track
 from foldwise.text import clean_column
+from foldwise.units import folder_hashes
 
 # Rows between two moves of the progress bar; sorted by length inside, that is enough.
 _CHUNK = 2000

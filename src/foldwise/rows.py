@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from foldwise.files import read_json
 from foldwise.stage import Run
 from foldwise.termcounts import FeatureTable
 
@@ -78,3 +79,8 @@ def load(run: Run, split: str, classes: list[str], features: bool = False) -> Ro
 def table_path(run: Run, split: str) -> Path:
     """Path of the canonical table of a split."""
     return run.clean / f"{split}.parquet"
+
+
+def class_names(run: Run) -> list[str]:
+    """Class names in the order of the probability columns, as the clean stage found them."""
+    return read_json(run.clean / "audit.json")["classes"]

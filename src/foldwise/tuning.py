@@ -30,6 +30,7 @@ from foldwise.rows import Rows
 from foldwise.searchspace import Span
 from foldwise.stage import Run, check_inputs
 from foldwise.terminal import track
+from foldwise.units import unit_key
 
 _STARTUP_TRIALS = 5  # before the median of the others means anything
 
@@ -66,7 +67,7 @@ class Tuner:
         """Read the rows and folds that the stages wrote, if they are whole and up to date."""
         read = [run.folds, *(rows.table_path(run, split) for split in ("train", "test"))]
         check_inputs("baselines", [*read, run.features / "features.json"], run)
-        classes = crossval.class_names(run)
+        classes = rows.class_names(run)
         data = rows.load(run, "train", classes, features=model_class(model).uses_features)
         folds = pd.read_parquet(run.folds)
         require(list(folds["id"]) == list(data.ids), f"{run.folds}: not the folds of these rows")
@@ -267,7 +268,7 @@ def _study(optuna: Any, tuner: Tuner, without: int | None) -> Any:
     journal = optuna.storages.journal.JournalFileBackend(str(folder / "journal.log"))
     # Other data, folds, settings or code: another study.
     key = content_hash(
-        crossval.unit_key(tuner.run, tuner.model, 0),
+        unit_key(tuner.run, tuner.model, 0),
         {name: span.model_dump() for name, span in tuner.space.items()},
     )
     name = f"{tuner.model}-{key[:12]}" + ("" if without is None else f"-without-{without}")

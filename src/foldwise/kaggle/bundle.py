@@ -16,7 +16,6 @@ import pandas as pd
 
 from foldwise import __version__, data, submission
 from foldwise.config import Competition
-from foldwise.crossval import stamp
 from foldwise.errors import require
 from foldwise.files import PACKAGE, atomic, read_json, remove, write_json, write_text
 from foldwise.hashing import file_hash
@@ -26,6 +25,7 @@ from foldwise.models import TRANSFORMERS, model_class
 from foldwise.predict import Predictor
 from foldwise.rows import Rows
 from foldwise.terminal import say, track
+from foldwise.units import stamp
 
 USER = "INSERT_USER_HERE"  # what `push` replaces by the name behind the token
 ACCELERATOR = "NvidiaTeslaT4"

@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 
 from foldwise import pools, rows
-from foldwise.crossval import check_probabilities, class_names
 from foldwise.errors import UserError
 from foldwise.files import remove, write_json, write_parquet
 from foldwise.meter import Meter
-from foldwise.metrics import scores
+from foldwise.metrics import check_probabilities, scores
+from foldwise.rows import class_names
 from foldwise.stage import Run, Stage
 
 

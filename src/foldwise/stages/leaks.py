@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from foldwise import leakcheck, rows
-from foldwise.crossval import class_names
 from foldwise.files import write_json
+from foldwise.rows import class_names
 from foldwise.stage import Run, Stage
 
 
