@@ -26,7 +26,7 @@ def assemble(run: Run, model: str) -> None:
     oof = order.merge(pd.concat(parts), on="id", how="left", validate="one_to_one")
     table = pd.read_parquet(rows.table_path(run, "train"), columns=["label"])
     labels = np.asarray(pd.Categorical(table["label"], categories=classes).codes)
-    notes = _fill_dropped(oof, dropped(run, model), labels, classes)
+    notes = _fill_dropped(oof, _dropped(run, model), labels, classes)
     probabilities = oof[classes].to_numpy()
     check_probabilities(probabilities, f"{model}, out of fold")
     folds = [read_json(folder / "metrics.json") for folder in folders]
@@ -66,14 +66,14 @@ def outputs(run: Run, models: Sequence[str]) -> list[Path]:
     return paths
 
 
-def dropped(run: Run, model: str) -> list[int]:
+def _dropped(run: Run, model: str) -> list[int]:
     """Folds that a time budget left out."""
     plan = read_json(run.model(model) / "plan.json")
     return plan["dropped"] if plan else []
 
 
 def _fitted_folds(run: Run, model: str) -> list[Path]:
-    left = dropped(run, model)
+    left = _dropped(run, model)
     return [run.fold(model, k) for k in range(run.competition.folds.n) if k not in left]
 
 
