@@ -35,8 +35,8 @@ from transformers import (
 )
 
 from foldwise import config, throughput
+from foldwise.celltext import text_column
 from foldwise.config import Competition
-from foldwise.data import text_column
 from foldwise.device import Device
 from foldwise.meter import Meter
 from foldwise.models import Task

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from foldwise.errors import UserError, require
+from foldwise.errors import UserError, one_line, require
 from foldwise.targets import RESERVED
 
 SUFFIXES = (".npy", ".csv", ".parquet")
@@ -241,7 +241,7 @@ def _load_npy(path: Path) -> np.ndarray:
     try:
         array = np.load(path, allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
-        raise UserError(f"{path}: not a plain .npy array: {_one_line(error)}") from None
+        raise UserError(f"{path}: not a plain .npy array: {one_line(error)}") from None
     require(
         isinstance(array, np.ndarray) and array.ndim > 0 and len(array) > 0,
         f"{path}: holds no rows",
@@ -259,7 +259,7 @@ def _read_table(path: Path) -> pd.DataFrame:
         else:
             table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
     except (ValueError, OSError) as error:
-        raise UserError(f"{path}: cannot be read as {suffix}: {_one_line(error)}") from None
+        raise UserError(f"{path}: cannot be read as {suffix}: {one_line(error)}") from None
     require(len(table) > 0, f"{path}: no rows below the header")
     table.columns = [str(column).strip() for column in table.columns]
     require(table.columns.is_unique, f"{path}: two columns have the same name")
@@ -348,7 +348,3 @@ def _sorted(names: set[str]) -> list[str]:
 def _listed(names: object) -> str:
     shown = [repr(name) for name in names]
     return ", ".join(shown[:6]) + (", …" if len(shown) > 6 else "")
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]

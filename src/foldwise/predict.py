@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from foldwise import balance, data
+from foldwise.celltext import as_text, text_column
 from foldwise.config import Competition
 from foldwise.errors import UserError, require
 from foldwise.featurise import featurise
@@ -157,7 +158,7 @@ class Predictor:
         data.require_columns(table, list(config.text), path, "the training data's text columns")
         probabilities = self.predict(raw_texts(table, self.competition))
         best = probabilities.argmax(axis=1)
-        ids = table[config.id].map(data.as_text) if config.id in table else range(len(table))
+        ids = table[config.id].map(as_text) if config.id in table else range(len(table))
         result = pd.DataFrame({"id": ids})
         result["label"] = np.array(self.classes, dtype=object)[best]
         result["probability"] = probabilities.max(axis=1)
@@ -200,7 +201,7 @@ def raw_texts(table: pd.DataFrame, competition: Competition) -> dict[str, np.nda
     """Return the text columns of a raw table as `Predictor.predict` takes them."""
     texts = {}
     for name in competition.data.text:
-        values, _ = data.text_column(table[name])
+        values, _ = text_column(table[name])
         values[[value is None for value in values]] = ""
         texts[name] = values
     return texts

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from foldwise import data
 from foldwise.config import Competition
 from foldwise.errors import UserError, require
+from foldwise.fileformats import decode, read_delimited
 
 _SUM_TOLERANCE = 1e-3  # files rounded to four decimals are fine; a forgotten softmax is not
 
@@ -105,7 +105,7 @@ def check_size(path: Path, max_mb: float) -> None:
 def read(path: Path) -> pd.DataFrame:
     """Read a csv as text exactly as written, or say in one line why that fails."""
     require(path.is_file(), f"{path}: no such file")
-    table, _ = data.read_delimited(path, data.decode(path, "")[0], ",", [])
+    table, _ = read_delimited(path, decode(path, "")[0], ",", [])
     table.columns = [str(name) for name in table.columns]
     require(len(table.columns) >= 2, f"{path}: an id column and at least one more are needed")
     require(len(table) > 0, f"{path}: no rows below the header")

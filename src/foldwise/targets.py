@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from foldwise.celltext import as_text, is_writable, objects
 from foldwise.config import Competition
-from foldwise.data import as_text, is_writable, require_columns
+from foldwise.data import require_columns
 from foldwise.errors import UserError, require
 
 _TOLERATED = 0.5  # more rows without a label than this share is no accident
@@ -42,9 +43,7 @@ def read_labels(
     )
     _check_known(labels, list(data.classes), path)
     notes = [f"{path.name}: {missing} rows without a label dropped"] if missing else []
-    array = np.empty(len(labels), dtype=object)
-    array[:] = labels
-    return array, notes
+    return objects(labels), notes
 
 
 def class_names(competition: Competition, labels: np.ndarray) -> list[str]:

@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 
 from foldwise import data
+from foldwise.celltext import as_text
 from foldwise.errors import require
 from foldwise.files import PACKAGE, atomic, read_json, write_json
 from foldwise.kaggle.contents import RECORD, Bundle
@@ -101,7 +102,7 @@ def test_ids(test: Path, bundle: Bundle) -> list[str]:
         warn(f"{test.name}: columns {', '.join(extra)} are not used")
     if config.id not in table:
         return [str(i) for i in range(len(table))]
-    return [data.as_text(value) or "" for value in table[config.id]]
+    return [as_text(value) or "" for value in table[config.id]]
 
 
 def write_submission(

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from foldwise import data
+from foldwise.celltext import as_text
 from foldwise.errors import UserError, require
 from foldwise.files import read_json, remove, write_json
 from foldwise.kaggle import sandbox
@@ -174,14 +175,12 @@ def _same(output: Path, bundle: Bundle, test: Path, root: Path, run: dict[str, A
         return Check(True, what, "not compared: the submission holds no probabilities")
     table, _ = data.read_table(test, bundle.competition)
     written = pd.read_csv(root / "working" / "submission.csv", dtype=str)
-    texts = table[list(bundle.competition.data.text)].map(
-        lambda value: len(data.as_text(value) or "")
-    )
+    texts = table[list(bundle.competition.data.text)].map(lambda value: len(as_text(value) or ""))
     by_length = texts.sum(axis=1).argsort().to_numpy()
     spread = np.linspace(0, len(table) - 1, _COMPARED - 8).astype(int)
     some = np.unique(np.concatenate([spread, by_length[:4], by_length[-4:]]))
     part = root / "compared.parquet"
-    table.iloc[some].map(data.as_text).to_parquet(part, index=False)
+    table.iloc[some].map(as_text).to_parquet(part, index=False)
     found = Predictor.load(output).predict_file(part)
     difference = np.abs(
         found[bundle.classes].to_numpy()
