@@ -41,7 +41,8 @@ from foldwise.device import Device
 from foldwise.meter import Meter
 from foldwise.models import Task
 from foldwise.models.encoder import Bert
-from foldwise.pretrained import packaged_folder, quiet
+from foldwise.modelsource import packaged_folder
+from foldwise.pretrained import quiet
 from foldwise.rows import Rows
 from foldwise.text import TURN, clean_column
 from foldwise.training import Record

@@ -10,6 +10,7 @@ from transformers import AutoConfig, AutoModel
 
 from foldwise import pretrained
 from foldwise.errors import UserError
+from foldwise.modelsource import in_one_line, locate
 from foldwise.sections import Bert as BertConfig
 
 _BYTES = 4  # of a float32 weight
@@ -65,8 +66,8 @@ def check(folder: Path, folds: int, workers: int, config: BertConfig) -> None:
 
 def _weights(name: str) -> int:
     """Return the parameters of a network without loading any."""
-    source, offline = pretrained.locate(name)
-    with pretrained.quiet(), pretrained.one_line(name, offline), torch.device("meta"):
+    source, offline = locate(name)
+    with pretrained.quiet(), in_one_line(name, offline), torch.device("meta"):
         config: Any = AutoConfig.from_pretrained(source, local_files_only=offline)
         return AutoModel.from_config(config).num_parameters()
 

@@ -92,7 +92,7 @@ def _code(folder: Path, competition: Competition) -> None:
         getattr(competition, name).model for name in TRANSFORMERS if name in competition.models
     }
     if "packaged" in wanted:
-        from foldwise.pretrained import packaged_folder
+        from foldwise.modelsource import packaged_folder
 
         shutil.copytree(packaged_folder(), folder / "encoder")
 
@@ -173,7 +173,7 @@ def _share_encoder(folder: Path, folds: list[Path]) -> None:
     """Store a frozen encoder once, not once a fold, and also where it came as a package."""
     source = folds[0] / "encoder"
     if not source.is_dir():
-        from foldwise.pretrained import packaged_folder
+        from foldwise.modelsource import packaged_folder
 
         source = packaged_folder()
     shutil.copytree(source, folder / "encoder")
