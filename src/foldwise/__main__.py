@@ -11,6 +11,7 @@ import typer
 from foldwise import __version__, config, pipeline
 from foldwise.arguments import SeveralValues
 from foldwise.errors import UserError, require
+from foldwise.files import write_csv
 from foldwise.kaggle.cli import app as kaggle
 from foldwise.stage import Run
 from foldwise.stages import ORDER
@@ -218,7 +219,7 @@ def predict(
         say(predicting.show(predictor.predict_texts(text), predictor.classes))
     else:
         table = predictor.predict_file(file)
-        predicting.write(table, out)
+        write_csv(out, table)
         say(f"{out}: {len(table):,} rows, class and probabilities by {predictor.described}")
 
 

@@ -109,6 +109,12 @@ def write_parquet(path: Path, table: Any) -> None:
         table.to_parquet(temporary, index=False)
 
 
+def write_csv(path: Path, table: Any) -> None:
+    """Write a pandas DataFrame as csv without its index, atomically."""
+    with atomic(path) as temporary:
+        table.to_csv(temporary, index=False, lineterminator="\n")
+
+
 @contextlib.contextmanager
 def lock(folder: Path) -> Iterator[None]:
     """Hold `folder` for this process, or say that another run holds it."""

@@ -21,7 +21,7 @@ from foldwise.foreigncolumns import (
     read_table,
     row_ids,
 )
-from foldwise.targets import RESERVED
+from foldwise.targets import RESERVED, sorted_names
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _TAKEN = ("prior", "ensemble")  # what the pipeline itself writes
@@ -63,7 +63,7 @@ class Labels:
         widths = {c if isinstance(c, int) else len(c) for c in columns}
         require(len(widths) == 1, f"--oof: the files hold {_listed(widths)} classes: not the same")
         width = widths.pop()
-        found = _sorted(set(self.values))
+        found = sorted_names(set(self.values))
         names = next((c for c in columns if not isinstance(c, int)), None)
         if self.named:
             classes = list(self.named)
@@ -261,13 +261,6 @@ def _check_count(path: Path, rows: int, wanted: int) -> None:
 
 def _numbered(n: int) -> np.ndarray:
     return np.array([str(i) for i in range(n)], dtype=object)
-
-
-def _sorted(names: set[str]) -> list[str]:
-    try:
-        return sorted(names, key=float)
-    except ValueError:
-        return sorted(names)
 
 
 def _listed(names: object) -> str:

@@ -18,7 +18,7 @@ from foldwise.celltext import as_text, text_column
 from foldwise.config import Competition
 from foldwise.errors import UserError, require
 from foldwise.featurise import featurise
-from foldwise.files import atomic, read_json
+from foldwise.files import read_json
 from foldwise.models import MODELS, model_class
 from foldwise.pools import Pool
 from foldwise.rows import Rows
@@ -233,12 +233,6 @@ def show(probabilities: np.ndarray, classes: list[str]) -> str:
         others = ", ".join(f"{classes[i]} {row[i]:.3f}" for i in order[1:5])
         lines.append(f"{classes[order[0]]} {row[order[0]]:.3f}   ({others})")
     return "\n".join(lines)
-
-
-def write(table: pd.DataFrame, path: Path) -> None:
-    """Write predictions as csv, atomically."""
-    with atomic(path) as partial:
-        table.to_csv(partial, index=False, lineterminator="\n")
 
 
 def _record(folder: Path) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import difflib
 import math
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -55,7 +56,7 @@ def class_names(competition: Competition, labels: np.ndarray) -> list[str]:
         A configured class without a training row; fewer than two classes; a reserved name.
     """
     data, found = competition.data, Counter(labels)
-    names = list(data.classes) or (list(data.target) if data.one_hot else _sorted(list(found)))
+    names = list(data.classes) or (list(data.target) if data.one_hot else sorted_names(found))
     for name in names:
         require(name in found, f"class {name!r} (data.classes or data.target) has no training row")
         require(
@@ -107,7 +108,9 @@ def _stripped(value: object) -> str | None:
     return text.strip() or None if text is not None else None
 
 
-def _sorted(names: list[str]) -> list[str]:
+def sorted_names(names: Iterable[str]) -> list[str]:
+    """Return class names sorted: as numbers where all of them are, else as text."""
+    names = list(names)
     try:
         numbers = {name: float(name) for name in names}
     except ValueError:

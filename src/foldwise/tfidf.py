@@ -124,8 +124,10 @@ class Design:
         n_odd = 2 if context and table.overlap.shape[1] else 0
         others = [of[column] for column in self.columns if column not in (first, second)]
         odd = np.hstack([a - b, table.overlap[:, :n_odd]])
-        even = [abs(a - b), (a + b) / 2, *others, table.overlap[:, n_odd:], abs(odd[:, -n_odd:])]
-        return {"odd": odd, "even": np.hstack(even if n_odd else even[:-1])}
+        even = [abs(a - b), (a + b) / 2, *others, table.overlap[:, n_odd:]]
+        if n_odd:
+            even.append(abs(odd[:, -n_odd:]))
+        return {"odd": odd, "even": np.hstack(even)}
 
     def save(self, folder: Path) -> None:
         """Write the design into a folder."""
@@ -188,8 +190,9 @@ def _weighted(table: FeatureTable, field: Field) -> tuple[sparse.csr_matrix, lis
     used, place = np.unique(places, return_inverse=True)
     counts = table.counts[field.kind]
     column = np.searchsorted(field.hashes, counts.hashes)
-    column[column == len(field.hashes)] = 0
-    known = field.hashes[column] == counts.hashes if len(field.hashes) else column < 0
+    inside = column < len(field.hashes)
+    known = inside.copy()
+    known[inside] = field.hashes[column[inside]] == counts.hashes[inside]
     matrix = counts.matrix[used]
     target = np.where(known, column, -1)[matrix.indices]
     kept = target >= 0

@@ -16,7 +16,7 @@ import pandas as pd
 from foldwise import data
 from foldwise.celltext import as_text
 from foldwise.errors import require
-from foldwise.files import PACKAGE, atomic, write_json
+from foldwise.files import PACKAGE, write_csv, write_json
 from foldwise.kaggle.contents import RECORD, Bundle
 from foldwise.kaggle.partial import Predictions
 from foldwise.kaggle.process import Process
@@ -109,8 +109,7 @@ def write_submission(
     sample[bundle.columns[0]] = numbers
     submission, _ = build(table, bundle.classes, bundle.competition, sample)
     submission[bundle.columns[0]] = ids
-    with atomic(working / "submission.csv") as partial:
-        submission.to_csv(partial, index=False, lineterminator="\n")
+    write_csv(working / "submission.csv", submission)
 
 
 def gpu_count() -> int:

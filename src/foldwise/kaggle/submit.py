@@ -14,7 +14,7 @@ import pandas as pd
 
 from foldwise.config import Competition
 from foldwise.errors import UserError, require
-from foldwise.files import PACKAGE, atomic, read_json
+from foldwise.files import PACKAGE, read_json, write_csv
 from foldwise.hashing import file_hash
 from foldwise.kaggle.client import kaggle, wait_until
 from foldwise.terminal import say
@@ -142,8 +142,7 @@ def _append(output: Path, now: datetime, tagged: str, scores: dict[str, str]) ->
     table = pd.DataFrame([row], columns=list(COLUMNS))
     if path.exists():
         table = pd.concat([pd.read_csv(path, dtype=str, keep_default_na=False), table.astype(str)])
-    with atomic(path) as partial:
-        table.to_csv(partial, index=False, lineterminator="\n")
+    write_csv(path, table)
 
 
 def _oof(output: Path) -> float:

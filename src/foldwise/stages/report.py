@@ -16,7 +16,7 @@ import pandas as pd
 
 from foldwise import comparison, examples, levers, page, plots, pools, rows, slices, verdict
 from foldwise.comparison import Evidence
-from foldwise.files import atomic, read_json, write_json, write_text
+from foldwise.files import atomic, read_json, write_csv, write_json, write_text
 from foldwise.kaggle import history
 from foldwise.learning import learning_curve
 from foldwise.significance import differences
@@ -31,8 +31,7 @@ def report(run: Run) -> str:
     evidence = Evidence.load(run)
     table, intervals = comparison.leaderboard(evidence, run)
     facts = _facts(evidence, table, intervals, run)
-    with atomic(run.output / "leaderboard.csv") as partial:
-        table.to_csv(partial, index=False, lineterminator="\n")
+    write_csv(run.output / "leaderboard.csv", table)
     images = {}
     with atomic(run.output / "plots") as partial:
         partial.mkdir()
