@@ -21,6 +21,7 @@ from foldwise.foreigncolumns import (
     read_table,
     row_ids,
 )
+from foldwise.rows import class_indexes
 from foldwise.targets import RESERVED, sorted_names
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -81,7 +82,7 @@ class Labels:
             f"{path}: {len(classes)} classes ({_listed(classes)}), but the probability files have "
             f"{width} columns",
         )
-        codes = np.asarray(pd.Categorical(self.values, categories=classes).codes, np.int64)
+        codes = class_indexes(self.values, classes)
         _check_classes(codes, classes, path)
         return codes, classes
 

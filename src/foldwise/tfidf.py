@@ -13,9 +13,10 @@ from scipy import sparse
 
 from foldwise.blocks import Block, Blocks, Terms
 from foldwise.config import Competition
+from foldwise.featuretable import FeatureTable
 from foldwise.files import read_json, write_json
 from foldwise.structure import NAMES, overlap_names
-from foldwise.termcounts import FeatureTable, document_frequency
+from foldwise.termcounts import document_frequency, term_places
 
 _CHUNK_ROWS = 16384  # of pairs whose terms are laid side by side at a time
 
@@ -189,12 +190,8 @@ def _weighted(table: FeatureTable, field: Field) -> tuple[sparse.csr_matrix, lis
     places = np.stack([table.index[column] for column in field.columns])
     used, place = np.unique(places, return_inverse=True)
     counts = table.counts[field.kind]
-    column = np.searchsorted(field.hashes, counts.hashes)
-    inside = column < len(field.hashes)
-    known = inside.copy()
-    known[inside] = field.hashes[column[inside]] == counts.hashes[inside]
     matrix = counts.matrix[used]
-    target = np.where(known, column, -1)[matrix.indices]
+    target = term_places(counts.hashes, field.hashes)[matrix.indices]
     kept = target >= 0
     ends = np.concatenate([[0], np.cumsum(kept)])[matrix.indptr]
     target = target[kept].astype(np.int32)

@@ -160,7 +160,7 @@ def _groups(table: pd.DataFrame, columns: tuple[str, ...]) -> list[str]:
 def _sample(table: pd.DataFrame, classes: list[str], wanted: int, seed: int) -> pd.DataFrame:
     """Take about `wanted` rows: whole groups, classes in their shares."""
     parts = max(2, round(len(table) / wanted))
-    labels = np.asarray(pd.Categorical(table["label"], categories=classes).codes)
+    labels = rows.class_indexes(table["label"], classes)
     groups = pd.factorize(table["group"])[0]
     fold = draw_folds(labels, groups, parts, seed)
     # One part is the table over a whole number; whole parts in turn fill up to the rows wanted.

@@ -15,7 +15,7 @@ from foldwise.errors import UserError
 from foldwise.files import remove, write_json, write_parquet
 from foldwise.meter import Meter
 from foldwise.metrics import check_probabilities, scores
-from foldwise.rows import class_names
+from foldwise.rows import class_indexes, class_names
 from foldwise.stage import Run, Stage
 
 
@@ -97,7 +97,7 @@ def _oof(run: Run, model: str, folds: pd.DataFrame, classes: list[str]) -> np.nd
 
 def _labels(run: Run, classes: list[str]) -> np.ndarray:
     table = pd.read_parquet(rows.table_path(run, "train"), columns=["label"])
-    return np.asarray(pd.Categorical(table["label"], categories=classes).codes, dtype=np.int64)
+    return class_indexes(table["label"], classes)
 
 
 def _blend_test(run: Run, members: list[str], pool: pools.Pool, classes: list[str]) -> None:
