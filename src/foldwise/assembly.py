@@ -13,7 +13,7 @@ import pandas as pd
 from foldwise import history, rows
 from foldwise.files import read_json, remove, write_json, write_parquet
 from foldwise.metrics import check_probabilities, scores
-from foldwise.rows import class_indexes, class_names
+from foldwise.rows import class_names
 from foldwise.stage import Run
 
 
@@ -24,8 +24,7 @@ def assemble(run: Run, model: str) -> None:
     folders = _fitted_folds(run, model)
     parts = [pd.read_parquet(folder / "oof.parquet") for folder in folders]
     oof = order.merge(pd.concat(parts), on="id", how="left", validate="one_to_one")
-    table = pd.read_parquet(rows.table_path(run, "train"), columns=["label"])
-    labels = class_indexes(table["label"], classes)
+    labels = rows.read_labels(run, classes)
     notes = _fill_dropped(oof, _dropped(run, model), labels, classes)
     probabilities = oof[classes].to_numpy()
     check_probabilities(probabilities, f"{model}, out of fold")

@@ -83,6 +83,12 @@ def class_names(run: Run) -> list[str]:
     return read_json(run.clean / "audit.json")["classes"]
 
 
+def read_labels(run: Run, classes: list[str]) -> np.ndarray:
+    """Return the class index of every training row, int64, shape (n,)."""
+    table = pd.read_parquet(table_path(run, "train"), columns=["label"])
+    return class_indexes(table["label"], classes)
+
+
 def class_indexes(labels: pd.Series | np.ndarray, classes: list[str]) -> np.ndarray:
     """Return the place of each label in `classes`, int64, shape (n,)."""
     return np.asarray(pd.Categorical(labels, categories=classes).codes, dtype=np.int64)

@@ -178,12 +178,14 @@ def describe(report: dict[str, Any], override: Path) -> list[str]:
             f"nested (chosen without the fold it is judged on): {report['nested']:.4f}; the tuned "
             f"score is optimistic by {report['optimism']:.4f}"
         )
-        reading = "better than the defaults" if high < 0 else (
-            "worse than the defaults" if low > 0 else "not told apart from the defaults"
-        )  # fmt: skip
+        reading = "not told apart from"
+        if high < 0:
+            reading = "better than"
+        elif low > 0:
+            reading = "worse than"
         lines.append(
             f"log loss nested minus defaults: {report['difference']:+.4f} "
-            f"({low:+.4f} to {high:+.4f} over groups): {reading}"
+            f"({low:+.4f} to {high:+.4f} over groups): {reading} the defaults"
         )
     else:
         lines.append("by how much it is optimistic: --nested")
@@ -247,12 +249,15 @@ def _nested(
         chosen[place], plain[place] = tuner.predict(values, k, None), tuner.predict({}, k, None)
         found[k] = tuner.score(chosen[place], k)
     losses = [metrics.row_log_loss(tuner.data.labels, p) for p in (chosen, plain)]
-    config_ = tuner.run.competition.report
+    competition = tuner.run.competition
     difference, low, high = metrics.paired_difference(
-        *losses, tuner.data.groups,
-        draws=config_.bootstrap, confidence=config_.confidence, seed=tuner.run.competition.seed,
-    )  # fmt: skip
-    sign = 1 if tuner.run.competition.metric == "log_loss" else -1
+        *losses,
+        tuner.data.groups,
+        draws=competition.report.bootstrap,
+        confidence=competition.report.confidence,
+        seed=competition.seed,
+    )
+    sign = 1 if competition.metric == "log_loss" else -1
     return {
         "nested": sign * tuner.mean(found),
         "optimism": tuner.mean(found) - tuned,

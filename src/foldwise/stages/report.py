@@ -123,6 +123,7 @@ def _texts(run: Run) -> dict[str, np.ndarray]:
 
 
 def _costs(table: pd.DataFrame, n: int, price: float) -> list[dict[str, Any]]:
+    timed = table.astype({"train_seconds": float, "predict_seconds": float})
     return [
         {
             "model": row["model"],
@@ -132,9 +133,7 @@ def _costs(table: pd.DataFrame, n: int, price: float) -> list[dict[str, Any]]:
             "device": row["device"],
             "money": price * row["train_seconds"] / 3600,
         }
-        for row in table.astype({"train_seconds": float, "predict_seconds": float}).to_dict(
-            "records"
-        )
+        for row in timed.to_dict("records")
     ]
 
 
