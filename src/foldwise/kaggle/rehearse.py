@@ -20,6 +20,7 @@ from foldwise.files import read_json, remove, write_json
 from foldwise.kaggle import sandbox
 from foldwise.kaggle.contents import Bundle
 from foldwise.kaggle.hidden import hidden_test
+from foldwise.kaggle.weights import HALF_TOLERANCE
 from foldwise.predict import Predictor
 from foldwise.submission import check, read
 from foldwise.terminal import say
@@ -30,7 +31,6 @@ MEMORY_MB = 29 * 1024.0  # of a Kaggle machine with two T4s
 _DATA_SETS = ("code", "weights")
 _COMPARED = 64
 _TOLERANCE = 1e-5
-_HALF_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -187,7 +187,7 @@ def _same(output: Path, bundle: Bundle, test: Path, root: Path, run: dict[str, A
         - written.iloc[some][bundle.classes].to_numpy(dtype=np.float64)
     ).max()
     half = any(member.get("half") for member in bundle.models.values())
-    tolerance = _HALF_TOLERANCE if half else _TOLERANCE
+    tolerance = HALF_TOLERANCE if half else _TOLERANCE
     return Check(
         bool(difference <= tolerance),
         what,

@@ -135,14 +135,10 @@ class Worker:
             plan = replace(plan, jobs=(last,), averaging=False)
         if plan.dropped != self.plan.dropped:
             projected = sum(job.seconds for job in jobs) + counting
-            say(
-                f"time guard: {left:,.0f} s left, {projected:,.0f} s projected; "
-                + (
-                    f"dropped from here on: {', '.join(plan.dropped)}"
-                    if plan.dropped
-                    else "nothing dropped"
-                )
-            )
+            what = "nothing dropped"
+            if plan.dropped:
+                what = f"dropped from here on: {', '.join(plan.dropped)}"
+            say(f"time guard: {left:,.0f} s left, {projected:,.0f} s projected; {what}")
         self.plan = plan
         return bool(plan.jobs)
 
