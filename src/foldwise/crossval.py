@@ -131,7 +131,27 @@ def _place(run: Run, model: str) -> Any:
 def make_task(
     run: Run, model: str, fold: int, labels: np.ndarray, classes: list[str], threads: int
 ) -> tuple[Task, np.ndarray]:
-    """Return what a model is told and the factors that give its probabilities the prior back."""
+    """Return what a model is told and the factors that give its probabilities the prior back.
+
+    Parameters
+    ----------
+    run, model, fold, threads
+        As in `run_unit`.
+    labels : ndarray of int64, shape (n,)
+        Class indexes of the training rows, before any are repeated.
+    classes : list of str
+        Class names.
+
+    Returns
+    -------
+    task : Task
+    factors : ndarray of float64, shape (C,)
+
+    Raises
+    ------
+    UserError
+        The rows would be weighted twice.
+    """
     config = run.competition.weights
     weights = balance.class_weights(labels, classes, config)
     factors = balance.prior_correction(labels, weights, run.competition)

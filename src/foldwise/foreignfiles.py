@@ -60,6 +60,18 @@ class Labels:
 
         Labels 0 to C - 1 count the columns; others are names, in the order of the columns that
         bear them, else sorted.
+
+        Parameters
+        ----------
+        columns : list of tuple of str, or int
+            As in `Array.columns`, of every file.
+        path : Path
+            The labels file, for the messages.
+
+        Returns
+        -------
+        codes : ndarray of int64, shape (n,)
+        classes : list of str
         """
         widths = {c if isinstance(c, int) else len(c) for c in columns}
         require(len(widths) == 1, f"--oof: the files hold {_listed(widths)} classes: not the same")
@@ -104,7 +116,7 @@ class Array:
     folds: np.ndarray | None
 
     def in_order(self, classes: list[str], named: tuple[str, ...], path: Path) -> np.ndarray:
-        """Return the columns in the order of the classes."""
+        """Return the columns in the order of the classes, shape (n, C)."""
         if isinstance(self.columns, int):
             return self.values
         require(
@@ -201,7 +213,15 @@ def read_array(path: Path, truth: Labels) -> Array:
 
 
 def check_rows(values: np.ndarray, path: Path) -> np.ndarray:
-    """Return probabilities whose rows sum to exactly 1, or name the first row that is none."""
+    """Return probabilities, shape (n, C), whose rows sum to 1, or name the first row of others.
+
+    Rows may be off by a thousandth, as rounding leaves them; they are divided by their sum.
+
+    Raises
+    ------
+    UserError
+        A value that is missing, not finite or outside 0 to 1; a row with another sum.
+    """
     finite = np.isfinite(values).all(axis=1)
     if not finite.all():
         row = int(np.argmin(finite))

@@ -46,7 +46,13 @@ def scores(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
 
 
 def check_probabilities(probabilities: np.ndarray, what: str) -> None:
-    """Raise unless every probability is finite, in [0, 1], and every row sums to 1."""
+    """Raise unless probabilities, shape (n, C), are finite, in [0, 1], and rows sum to 1.
+
+    Raises
+    ------
+    FloatingPointError
+        With `what` they are.
+    """
     if not np.isfinite(probabilities).all():
         raise FloatingPointError(f"{what}: a probability is missing or not finite")
     off = np.abs(probabilities.sum(axis=1) - 1).max(initial=0)
@@ -129,7 +135,7 @@ def group_bootstrap(
 def paired_difference(
     values: np.ndarray, others: np.ndarray, groups: np.ndarray, **options: Any
 ) -> tuple[float, float, float]:
-    """Return the mean of `values - others` on the same rows and its interval.
+    """Return the mean of `values - others` on the same rows, all of shape (n,), and its interval.
 
     Further options are those of `group_bootstrap`.
     """

@@ -133,7 +133,10 @@ class Predictor:
         return self.pool.predict(means) if self.pool else means[0]
 
     def predict_texts(self, texts: Sequence[str]) -> np.ndarray:
-        """Classify texts typed by hand; with several text columns they are one row's texts."""
+        """Return class probabilities, shape (n, C), of texts typed by hand.
+
+        With several text columns the texts are those of one row.
+        """
         columns = self.competition.data.text
         require(
             len(columns) == 1 or len(texts) == len(columns),
@@ -216,7 +219,10 @@ def raw_rows(texts: dict[str, np.ndarray], competition: Competition) -> Rows:
 
 
 def known_terms(units: list[Unit]) -> dict[str, np.ndarray]:
-    """Return every term that any of the models knows, so that texts are counted once for all."""
+    """Return the terms that any of the models knows, uint64, shape (k,), by kind.
+
+    Texts are then counted once for all of them.
+    """
     known: dict[str, list[np.ndarray]] = {}
     for unit in units:
         if unit.model.uses_features:

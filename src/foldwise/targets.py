@@ -21,7 +21,16 @@ RESERVED = ("id", "fold", "group", "label")  # column names of the files under o
 def read_labels(
     table: pd.DataFrame, competition: Competition, path: Path
 ) -> tuple[np.ndarray, list[str]]:
-    """Return the label of every row, None where it has none, and notes.
+    """Return the label of every row, object, shape (n,), None where it has none, and notes.
+
+    Parameters
+    ----------
+    table : DataFrame
+        The raw training file.
+    competition : Competition
+        Which columns hold the target, and which classes there are.
+    path : Path
+        The file, for the messages.
 
     Raises
     ------
@@ -48,7 +57,9 @@ def read_labels(
 
 
 def class_names(competition: Competition, labels: np.ndarray) -> list[str]:
-    """Return the classes in order: as configured, as the one-hot columns, or sorted.
+    """Return the classes of some labels, shape (n,), in order.
+
+    That is as configured, as the one-hot columns, or sorted.
 
     Raises
     ------

@@ -158,7 +158,7 @@ class Design:
         return cls(fields, shift, scale, *rest)
 
     def hashes(self) -> dict[str, np.ndarray]:
-        """Return every term the design knows, by kind: what must be counted in new texts."""
+        """Return the terms the design knows, uint64, shape (k,), by kind: what is to be counted."""
         kinds = sorted({field.kind for field in self.fields})
         return {
             kind: np.unique(np.concatenate([f.hashes for f in self.fields if f.kind == kind]))
