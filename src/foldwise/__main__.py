@@ -158,6 +158,7 @@ def tune(
 ) -> None:
     """Tune a model on the frozen folds; start it several times and the workers share the trials."""
     from foldwise import searchspace, tuning
+    from foldwise.tuner import Tuner
 
     spans = searchspace.read(model, space)
     loaded = config.load(competition, settings or (), [model])
@@ -168,8 +169,7 @@ def tune(
         rows=rows,
     )
     pipeline.require_earlier("baselines", context)
-    tuner = tuning.Tuner.load(context, model, spans)
-    report = tuning.tune(tuner, trials, nested)
+    report = tuning.tune(Tuner.load(context, model, spans), trials, nested)
     for line in tuning.describe(report, context.output / "tune" / f"{model}.toml"):
         say(line)
 
