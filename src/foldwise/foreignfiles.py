@@ -260,7 +260,7 @@ def _match(ids: np.ndarray, wanted: np.ndarray, path: Path) -> np.ndarray:
         )
     extra = len(ids) - len(wanted)
     if extra:
-        stranger = next(i for i in ids if i not in set(wanted))
+        stranger = ids[~np.isin(ids, wanted)][0]
         raise UserError(f"{path}: {extra} rows have no label, the first is id {stranger!r}")
     return order.astype(np.int64)
 

@@ -161,8 +161,8 @@ def _in_order(test: pd.DataFrame, ids: pd.Series) -> tuple[pd.DataFrame, list[st
         return test, ["the test file has no ids: rows follow the sample submission's order"]
     duplicated = ids[ids.duplicated()]
     require(duplicated.empty, f"sample submission: id {duplicated.iloc[:1].tolist()} occurs twice")
-    missing = [i for i in ids if i not in set(test["id"])]
-    extra = [i for i in test["id"] if i not in set(ids)]
+    missing = ids[~ids.isin(test["id"])].tolist()
+    extra = test["id"][~test["id"].isin(ids)].tolist()
     raise UserError(
         f"sample submission and test file have different ids: {len(missing)} only in the sample "
         f"(first: {missing[:1]}), {len(extra)} only in the test file (first: {extra[:1]})"
