@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pandas as pd
 import pytest
-from faults import write_data
+from forkedrun import write_data
 
 from foldwise import crossval
 from foldwise.errors import UserError

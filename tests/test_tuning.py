@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from faults import write_data
+from forkedrun import write_data
 
 from foldwise import searchspace
 from foldwise.config import load
