@@ -65,33 +65,10 @@ class Competition(Section):
 
     @model_validator(mode="after")
     def _coherent(self) -> "Competition":
-        data, pair = self.data, self.pair
-        if len(set(data.text)) != len(data.text):
-            raise ValueError("data.text names a column twice")
-        for column in data.group_columns:
-            if column not in data.text:
-                raise ValueError(f"data.group: {column!r} is not one of data.text {data.text}")
-        if data.one_hot and len(data.target) < 2:
-            raise ValueError("data.target: one-hot needs two columns or more; or name one column")
-        if data.one_hot and data.classes and set(data.classes) != set(data.target):
-            raise ValueError("data.classes: must be the one-hot columns of data.target, or []")
-        if pair.enabled:
-            for key in ("context", "first", "second"):
-                if key == "context" and not pair.context:
-                    continue
-                if getattr(pair, key) not in data.text:
-                    raise ValueError(f"pair.{key}: {getattr(pair, key)!r} is not in data.text")
-            if pair.first == pair.second:
-                raise ValueError("pair.first and pair.second are the same column")
-            known = data.target if data.one_hot else data.classes
-            if len(set(pair.swap)) != 2 or not set(pair.swap) <= set(known):
-                raise ValueError(
-                    "pair.swap: name two of the classes (one-hot columns, or data.classes)"
-                )
-        elif pair.second or pair.context or pair.swap:
-            raise ValueError("pair.first is empty but other keys of [pair] are set")
+        _check_data(self.data)
+        _check_pair(self.pair, self.data)
         for section in ("logreg", "svm"):
-            if pair.enabled and getattr(self, section).nb_ratio == "on":
+            if self.pair.enabled and getattr(self, section).nb_ratio == "on":
                 raise ValueError(f"{section}.nb_ratio = 'on' is for single texts, not for a [pair]")
         if len(set(self.models)) != len(self.models):
             raise ValueError("models names a model twice")
@@ -190,6 +167,35 @@ def _find(source: str | Path) -> Path:
         f"no competition named {str(source)!r}{hint} Shipped: {', '.join(shipped())}; "
         "or give the path of a .toml file"
     )
+
+
+def _check_data(data: Data) -> None:
+    if len(set(data.text)) != len(data.text):
+        raise ValueError("data.text names a column twice")
+    for column in data.group_columns:
+        if column not in data.text:
+            raise ValueError(f"data.group: {column!r} is not one of data.text {data.text}")
+    if data.one_hot and len(data.target) < 2:
+        raise ValueError("data.target: one-hot needs two columns or more; or name one column")
+    if data.one_hot and data.classes and set(data.classes) != set(data.target):
+        raise ValueError("data.classes: must be the one-hot columns of data.target, or []")
+
+
+def _check_pair(pair: Pair, data: Data) -> None:
+    if not pair.enabled:
+        if pair.second or pair.context or pair.swap:
+            raise ValueError("pair.first is empty but other keys of [pair] are set")
+        return
+    for key in ("context", "first", "second"):
+        column = getattr(pair, key)
+        optional = key == "context" and not column
+        if column not in data.text and not optional:
+            raise ValueError(f"pair.{key}: {column!r} is not in data.text")
+    if pair.first == pair.second:
+        raise ValueError("pair.first and pair.second are the same column")
+    known = data.target if data.one_hot else data.classes
+    if len(set(pair.swap)) != 2 or not set(pair.swap) <= set(known):
+        raise ValueError("pair.swap: name two of the classes (one-hot columns, or data.classes)")
 
 
 def _apply(
