@@ -174,8 +174,12 @@ def _check_columns(columns: list[str], expected: list[str], name: str) -> None:
         return
     missing = [column for column in expected if column not in columns]
     extra = [column for column in columns if column not in expected]
-    if missing or extra:
-        parts = [f"missing {missing}"] * bool(missing) + [f"unexpected {extra}"] * bool(extra)
+    parts = []
+    if missing:
+        parts.append(f"missing {missing}")
+    if extra:
+        parts.append(f"unexpected {extra}")
+    if parts:
         raise UserError(f"{name}: columns: {'; '.join(parts)}; the sample has {expected}")
     raise UserError(f"{name}: columns are in the order {columns}; the sample has {expected}")
 
