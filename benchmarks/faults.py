@@ -10,6 +10,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 import faults
+from forkedrun import make_reference
 
 
 def main() -> None:
@@ -17,7 +18,7 @@ def main() -> None:
     chosen = [fault for fault in faults.ALL if wanted in fault.name]
     bad = []
     with tempfile.TemporaryDirectory() as folder:
-        reference = faults.make_reference(Path(folder) / "reference")
+        reference = make_reference(Path(folder) / "reference")
         rows = []
         for number, fault in enumerate(chosen, start=1):
             place = Path(folder) / str(number)

@@ -11,7 +11,7 @@ import pandas as pd
 from sklearn.metrics import log_loss
 
 from foldwise import pools
-from foldwise.stage import read_json
+from foldwise.files import read_json
 
 STRENGTHS = (0.001, 10, 30, 100, 300)
 

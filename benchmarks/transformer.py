@@ -35,14 +35,15 @@ from transformers import (
 )
 
 from foldwise import config, throughput
+from foldwise.celltext import text_column
 from foldwise.config import Competition
-from foldwise.data import text_column
 from foldwise.device import Device
+from foldwise.meter import Meter
 from foldwise.models import Task
 from foldwise.models.encoder import Bert
-from foldwise.pretrained import packaged_folder, quiet
+from foldwise.modelsource import packaged_folder
+from foldwise.pretrained import quiet
 from foldwise.rows import Rows
-from foldwise.stage import Meter
 from foldwise.text import TURN, clean_column
 from foldwise.training import Record
 

@@ -34,7 +34,7 @@ def tiny_encoder(tmp_path_factory):
     import torch
     from transformers import AutoTokenizer, BertConfig, BertModel
 
-    from foldwise.pretrained import packaged_folder
+    from foldwise.modelsource import packaged_folder
 
     folder = tmp_path_factory.mktemp("tiny-encoder")
     tokenizer = AutoTokenizer.from_pretrained(packaged_folder())

@@ -6,8 +6,8 @@ from transformers import AutoTokenizer
 
 from foldwise import config
 from foldwise.augment import Augment
+from foldwise.modelsource import packaged_folder
 from foldwise.packing import Packer
-from foldwise.pretrained import packaged_folder
 from foldwise.text import TURN
 
 WORDS = "the unbelievable cat sat on multicoloured mats while internationalisation failed".split()

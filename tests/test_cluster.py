@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import pandas as pd
 import pytest
-from faults import write_data
+from forkedrun import write_data
 
 from foldwise import crossval
 from foldwise.errors import UserError
 from foldwise.stage import execute
+from foldwise.units import is_stored
 
 MODELS = ["prior", "logreg", "svm", "lightgbm"]
 SETTINGS = (
@@ -62,7 +63,7 @@ def test_a_cluster_gives_the_bits_of_the_local_run(ready, cluster):
         for name in ("oof.parquet", "test.parquet"):
             ours, theirs = (pd.read_parquet(run.model(model) / name) for run in (remote, local))
             pd.testing.assert_frame_equal(ours, theirs, check_exact=True)
-        assert all(crossval.is_stored(remote, model, k) for k in range(2))
+        assert all(is_stored(remote, model, k) for k in range(2))
 
 
 @pytest.mark.slow
@@ -90,7 +91,7 @@ def test_a_node_that_dies_midway_costs_nothing(ready, cluster):
     killer.start()
     crossval.fit_models(run, MODELS, 2)
     killer.join()
-    assert all(crossval.is_stored(run, model, k) for model in MODELS for k in range(2))
+    assert all(is_stored(run, model, k) for model in MODELS for k in range(2))
 
 
 @pytest.mark.slow

@@ -2,8 +2,9 @@ import tomllib
 
 import pytest
 
-from foldwise.config import COMPETITIONS, Competition, Section, load, shipped
+from foldwise.config import COMPETITIONS, Competition, load, shipped
 from foldwise.errors import UserError
+from foldwise.sections import Section
 
 
 @pytest.mark.parametrize("name", shipped())

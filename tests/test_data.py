@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foldwise.config import load
-from foldwise.data import as_text, locate, read_table, text_column
+from foldwise.data import locate, read_table
 from foldwise.errors import UserError
 
 SPOOKY = load("spooky")
@@ -102,24 +102,6 @@ def test_csv_reads_back_what_was_written(tmp_path_factory, texts):
     path = tmp_path_factory.mktemp("d") / "t.csv"
     pd.DataFrame({"id": range(len(texts)), "text": texts}).to_csv(path, index=False)
     assert read_table(path, SPOOKY)[0]["text"].tolist() == texts
-
-
-def test_columns_of_turns_are_told_by_all_their_cells():
-    values, turns = text_column(pd.Series(['["a", null]', '["b"]', ""]))
-    assert turns
-    assert values.tolist() == [("a", None), ("b",), None]
-    values, turns = text_column(pd.Series(['["a"]', "plain [text]", "[1, 2"]))
-    assert not turns
-    assert values[0] == '["a"]'
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(None, None), (float("nan"), None), (3.0, "3"), (2.5, "2.5"), (True, "true"), ("x", "x"),
-     (12345678901234567890, "12345678901234567890"), (["a", None], '["a", null]')],
-)  # fmt: skip
-def test_any_cell_becomes_text(value, text):
-    assert as_text(value) == text
 
 
 def test_missing_data_says_which_files_go_where_and_how_to_get_them(tmp_path):

@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 
 from foldwise.config import load
-from foldwise.data import decode, read_table
+from foldwise.data import read_table
 from foldwise.errors import UserError
+from foldwise.fileformats import decode
 from foldwise.stages.clean import canonical
 from foldwise.submission import check
 from foldwise.submission import read as read_submission

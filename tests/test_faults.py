@@ -5,11 +5,12 @@ import shutil
 import faults
 import numpy as np
 import pytest
+from forkedrun import foldwise, make_reference
 
-from foldwise.crossval import folder_hashes
 from foldwise.errors import UserError
+from foldwise.files import read_json, write_json
 from foldwise.predict import Predictor
-from foldwise.stage import read_json, write_json
+from foldwise.units import folder_hashes
 
 pytestmark = pytest.mark.slow
 
@@ -41,7 +42,7 @@ NAMES = (
 
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory):
-    return faults.make_reference(tmp_path_factory.mktemp("reference") / "run")
+    return make_reference(tmp_path_factory.mktemp("reference") / "run")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -55,10 +56,10 @@ def test_a_changed_package_makes_the_models_that_use_it_anew(reference, tmp_path
     shutil.copytree(reference, tmp_path / "run")
     unit = tmp_path / "run" / "out" / "models" / "logreg" / "fold-0" / "unit.json"
     before = unit.stat().st_ino
-    outcome = faults.foldwise(tmp_path / "run", before=faults.other_version("lightgbm"))
+    outcome = foldwise(tmp_path / "run", before=faults.other_version("lightgbm"))
     assert outcome.code == 0
     assert unit.stat().st_ino == before
-    outcome = faults.foldwise(tmp_path / "run", before=faults.other_version("scipy"))
+    outcome = foldwise(tmp_path / "run", before=faults.other_version("scipy"))
     assert "baselines    out-of-fold" in outcome.out
     assert unit.stat().st_ino != before
 

@@ -15,6 +15,7 @@ from foldwise.errors import UserError
 from foldwise.predict import Predictor
 from foldwise.stage import execute
 from foldwise.timebudget import Cost, DoesNotFit, Plan
+from foldwise.units import is_stored
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def test_two_workers_fit_what_one_does(make, tmp_path):
     np.testing.assert_allclose(first[CLASSES], second[CLASSES], atol=1e-4)
     assert np.ptp(first[CLASSES].to_numpy(), axis=0).max() > 1e-2
     # How many workers there are is no reason to fit again.
-    assert crossval.is_stored(make(output=tmp_path / "two"), "bert", 0)
+    assert is_stored(make(output=tmp_path / "two"), "bert", 0)
 
 
 def test_history_holds_every_point_of_every_fold(make):
@@ -89,7 +90,7 @@ def test_a_budget_that_is_long_enough_changes_nothing(make, slow):
     run = slow(100, make(time_budget=1000.0))
     execute("transformer", run)
     assert not (run.model("bert") / "plan.json").exists()
-    assert crossval.is_stored(make(), "bert", 1)
+    assert is_stored(make(), "bert", 1)
 
 
 def test_seeds_go_first(make, slow, capsys):
@@ -138,7 +139,7 @@ def test_a_second_run_fits_only_what_the_first_left_out(make, slow, monkeypatch)
     assert execute("transformer", whole)
     assert not (whole.model("bert") / "plan.json").exists()
     assert (run.fold("bert", 0) / "unit.json").stat().st_mtime_ns == before
-    assert all(crossval.is_stored(whole, "bert", k) for k in (0, 1))
+    assert all(is_stored(whole, "bert", k) for k in (0, 1))
 
 
 def test_stop_stops_and_names_the_time(make, slow):

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from foldwise.config import load
 from foldwise.crossval import fit_models
 from foldwise.errors import UserError
-from foldwise.stage import execute, read_json
+from foldwise.files import read_json
+from foldwise.stage import execute
 from foldwise.stages.clean import clean
 from foldwise.text import clean_text, normalise
 

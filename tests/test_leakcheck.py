@@ -3,7 +3,8 @@ import pandas as pd
 import pytest
 
 from foldwise import leakcheck
-from foldwise.stage import execute, read_json
+from foldwise.files import read_json
+from foldwise.stage import execute
 
 WORDS = [f"word{i}" for i in range(400)]
 

@@ -5,8 +5,9 @@ from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
 from foldwise.errors import UserError
-from foldwise.packing import TURN, Packer, fit_turns, head_and_tail, share_out
-from foldwise.pretrained import packaged_folder
+from foldwise.modelsource import packaged_folder
+from foldwise.packing import Packer, fit_turns, head_and_tail, share_out
+from foldwise.text import TURN
 
 parts = st.integers(1, 5).flatmap(
     lambda n: st.tuples(

@@ -6,8 +6,9 @@ import pytest
 from fabricate import fabricate
 
 from foldwise.config import load
+from foldwise.files import read_json, write_json
 from foldwise.page import cell, without_nan
-from foldwise.stage import Run, read_json, write_json
+from foldwise.stage import Run
 from foldwise.stages.report import report
 
 HOSTILE = [

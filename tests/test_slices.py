@@ -4,7 +4,8 @@ import pytest
 from foldwise.bootstrap import GroupBootstrap
 from foldwise.config import load
 from foldwise.examples import choose, describe, excerpt
-from foldwise.slices import facets, kind, script, slice_table, worst
+from foldwise.kinds import kind, script
+from foldwise.slices import facets, slice_table, worst
 from foldwise.text import TURN
 
 NO_PAIR = load("spooky").pair

@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 from sklearn.feature_extraction.text import CountVectorizer
 
 from foldwise.config import load
-from foldwise.termcounts import FeatureTable, count_terms, distinct, frequent
+from foldwise.featuretable import FeatureTable
+from foldwise.termcounts import count_terms, distinct, frequent
 
 TEXTS = np.array(
     [

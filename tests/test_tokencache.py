@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from transformers import AutoTokenizer
 
+from foldwise.modelsource import packaged_folder
 from foldwise.packing import Packer
-from foldwise.pretrained import packaged_folder
 from foldwise.text import TURN
 from foldwise.tokencache import TokenCache
 

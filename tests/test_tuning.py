@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from faults import write_data
+from forkedrun import write_data
 
 from foldwise import searchspace
 from foldwise.config import load
@@ -14,7 +14,7 @@ SETTINGS = ("data.classes=[]", "folds.n=3", "features.char_ngrams=[]", "report.b
 def tuner(make_run, tmp_path):
     """Make a tuner of the logistic regression on a small, learnable competition."""
     pytest.importorskip("optuna", reason="needs optuna: pip install -r requirements-cluster.txt")
-    from foldwise.tuning import Tuner
+    from foldwise.tuner import Tuner
 
     write_data(tmp_path / "data")
 

@@ -1,20 +1,19 @@
 """The command line: `python -m foldwise COMMAND`."""
 
-import contextlib
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from foldwise import __version__, config
+from foldwise import __version__, config, pipeline
 from foldwise.arguments import SeveralValues
 from foldwise.errors import UserError, require
+from foldwise.files import write_csv
 from foldwise.kaggle.cli import app as kaggle
-from foldwise.stage import Run, execute, lock
+from foldwise.stage import Run
 from foldwise.stages import ORDER
 from foldwise.terminal import say
 
@@ -25,6 +24,30 @@ app = typer.Typer(
     help="An honest, reproducible competition pipeline for text classification.",
 )
 app.add_typer(kaggle, name="kaggle")
+
+# Options of more than one command.
+_Config = Annotated[
+    str, typer.Argument(metavar="CONFIG", help="A shipped competition's name or a .toml file.")
+]
+_Input = Annotated[
+    Path | None, typer.Option(help="Folder of the raw files. [default: input/<name>]")
+]
+_Output = Annotated[
+    Path | None, typer.Option(help="Folder of the results. [default: output/<name>]")
+]
+_Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override one key, e.g. folds.n=3."),
+]
+_Rows = Annotated[
+    int, typer.Option(min=0, help="Use about N training rows, for a quick look. [0: all]")
+]
+_LearningCurve = Annotated[
+    bool, typer.Option("--learning-curve", help="Fit the cheap models on parts of the data too.")
+]
+
+
+_LEARNING_CURVE_ON = ("report.learning_curve=true",)
 
 
 def _version(wanted: bool) -> None:
@@ -44,15 +67,9 @@ def _main(
 
 @app.command()
 def run(
-    competition: Annotated[
-        str, typer.Argument(metavar="CONFIG", help="A shipped competition's name or a .toml file.")
-    ],
-    input: Annotated[
-        Path | None, typer.Option(help="Folder of the raw files. [default: input/<name>]")
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option(help="Folder of the results. [default: output/<name>]")
-    ] = None,
+    competition: _Config,
+    input: _Input = None,
+    output: _Output = None,
     models: Annotated[
         str | None, typer.Option(help="Models to fit, e.g. logreg,bert; the prior is always there.")
     ] = None,
@@ -63,18 +80,10 @@ def run(
             help=f"One stage or a range of: {' '.join(ORDER)}. Given twice, both must hold it.",
         ),
     ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Override one key, e.g. folds.n=3."),
-    ] = None,
-    rows: Annotated[
-        int, typer.Option(min=0, help="Use about N training rows, for a quick look. [0: all]")
-    ] = 0,
+    settings: _Settings = None,
+    rows: _Rows = 0,
     force: Annotated[bool, typer.Option(help="Run the stages even if nothing changed.")] = False,
-    learning_curve: Annotated[
-        bool,
-        typer.Option("--learning-curve", help="Fit the cheap models on parts of the data too."),
-    ] = False,
+    learning_curve: _LearningCurve = False,
     time_budget: Annotated[
         str | None,
         typer.Option(
@@ -94,43 +103,24 @@ def run(
     ] = "auto",
 ) -> None:
     """Run the pipeline: raw files in, submission and report out. Finished work is kept."""
-    chosen = _stages(stages or [])
-    names = _models(models)
+    chosen = pipeline.chosen_stages(stages or [])
+    names = pipeline.chosen_models(models)
     require(engine in ("local", "ray"), f"--engine {engine}: it is local or ray")
-    settings = [*(settings or []), *(["report.learning_curve=true"] if learning_curve else [])]
-    settings_ = config.load(competition, settings, names, override or ())
+    settings = [*(settings or []), *(_LEARNING_CURVE_ON if learning_curve else [])]
+    loaded = config.load(competition, settings, names, override or ())
     context = Run(
-        competition=settings_,
-        input=input or Path("input") / settings_.name,
-        output=output or Path("output") / settings_.name,
+        competition=loaded,
+        input=input or Path("input") / loaded.name,
+        output=output or Path("output") / loaded.name,
         force=force,
         rows=rows,
-        time_budget=_seconds(time_budget),
+        time_budget=pipeline.seconds(time_budget),
         # run.sh starts a process for each stage; their budget is one.
         started=float(os.environ.get("FOLDWISE_STARTED") or time.time()),
         engine=engine,
         ray_address=ray_address,
     )
-    from foldwise.manifest import write_manifest
-
-    with _together(context) as leads:
-        if not leads:
-            return
-        if "clean" in chosen:
-            _ensure_sample(context)
-        _run_stages(context, chosen, write_manifest)
-
-
-def _run_stages(context: Run, chosen: list[str], write_manifest: Callable) -> None:
-    with lock(context.output):
-        for name in chosen:
-            _require_earlier(name, context)
-            if name == "report":
-                write_manifest(context, sys.argv[1:])  # the report shows it
-            execute(name, context)
-        write_manifest(context, sys.argv[1:])
-    if "report" in chosen:
-        _closing(context)
+    pipeline.run_stages(context, chosen, sys.argv[1:])
 
 
 @app.command()
@@ -142,7 +132,7 @@ def simulate(
 ) -> None:
     """Write a simulated arena (not human votes) in the schema of the headline competition."""
     default = config.load("sample").simulate
-    _simulate(
+    pipeline.write_simulation(
         output,
         default.train_rows if train_rows is None else train_rows,
         default.test_rows if test_rows is None else test_rows,
@@ -152,9 +142,7 @@ def simulate(
 
 @app.command()
 def tune(
-    competition: Annotated[
-        str, typer.Argument(metavar="CONFIG", help="A shipped competition's name or a .toml file.")
-    ],
+    competition: _Config,
     model: Annotated[str, typer.Option(help="The model to tune, e.g. lightgbm.")],
     trials: Annotated[int, typer.Option(min=1, help="Finished trials in the end.")] = 50,
     nested: Annotated[
@@ -163,34 +151,25 @@ def tune(
     space: Annotated[
         Path | None, typer.Option(help="A TOML file with search spaces. [default: the shipped one]")
     ] = None,
-    input: Annotated[
-        Path | None, typer.Option(help="Folder of the raw files. [default: input/<name>]")
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option(help="Folder of the results. [default: output/<name>]")
-    ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Override one key, e.g. folds.n=3."),
-    ] = None,
-    rows: Annotated[
-        int, typer.Option(min=0, help="Use about N training rows, for a quick look. [0: all]")
-    ] = 0,
+    input: _Input = None,
+    output: _Output = None,
+    settings: _Settings = None,
+    rows: _Rows = 0,
 ) -> None:
     """Tune a model on the frozen folds; start it several times and the workers share the trials."""
     from foldwise import searchspace, tuning
+    from foldwise.tuner import Tuner
 
     spans = searchspace.read(model, space)
-    competition_ = config.load(competition, settings or (), [model])
+    loaded = config.load(competition, settings or (), [model])
     context = Run(
-        competition=competition_,
-        input=input or Path("input") / competition_.name,
-        output=output or Path("output") / competition_.name,
+        competition=loaded,
+        input=input or Path("input") / loaded.name,
+        output=output or Path("output") / loaded.name,
         rows=rows,
     )
-    _require_earlier("baselines", context)
-    tuner = tuning.Tuner.load(context, model, spans)
-    report = tuning.tune(tuner, trials, nested)
+    pipeline.require_earlier("baselines", context)
+    report = tuning.tune(Tuner.load(context, model, spans), trials, nested)
     for line in tuning.describe(report, context.output / "tune" / f"{model}.toml"):
         say(line)
 
@@ -240,7 +219,7 @@ def predict(
         say(predicting.show(predictor.predict_texts(text), predictor.classes))
     else:
         table = predictor.predict_file(file)
-        predicting.write(table, out)
+        write_csv(out, table)
         say(f"{out}: {len(table):,} rows, class and probabilities by {predictor.described}")
 
 
@@ -271,10 +250,7 @@ def report(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Override one key, e.g. report.bootstrap."),
     ] = None,
-    learning_curve: Annotated[
-        bool,
-        typer.Option("--learning-curve", help="Fit the cheap models on parts of the data too."),
-    ] = False,
+    learning_curve: _LearningCurve = False,
 ) -> None:
     """Report on a finished run again, or on predictions that were made elsewhere."""
     from foldwise import reporting
@@ -288,9 +264,9 @@ def report(
         context = reporting.on_files(oof, labels, target, settings or [], sys.argv[1:])
     else:
         require(not output, "report: the report is written into the folder itself; drop --output")
-        extra = ["report.learning_curve=true"] if learning_curve else []
+        extra = _LEARNING_CURVE_ON if learning_curve else []
         context = reporting.on_run(folder, input, [*(settings or []), *extra])
-    _closing(context)
+    pipeline.closing(context)
 
 
 @app.command(cls=SeveralValues)
@@ -342,107 +318,6 @@ def compare(
     if output:
         sidebyside.write(facts, output)
         say(f"\n{'compare':<12} {output / 'compare.md'}")
-
-
-def _stages(spans: list[str]) -> list[str]:
-    chosen = list(ORDER)
-    for span in spans:
-        first, dots, last = span.partition("..")
-        last = last if dots else first
-        first, last = first or ORDER[0], last or ORDER[-1]
-        for name in (first, last):
-            require(name in ORDER, f"--stages {span}: no stage {name!r}; there are {list(ORDER)}")
-        low, high = ORDER.index(first), ORDER.index(last)
-        require(low <= high, f"--stages {span}: {first} comes after {last}")
-        chosen = [name for name in chosen if low <= ORDER.index(name) <= high]
-    return chosen
-
-
-def _seconds(budget: str | None) -> float:
-    if budget is None:
-        return 0.0
-    from foldwise.timebudget import parse
-
-    try:
-        return parse(budget)
-    except ValueError:
-        raise UserError(f"--time-budget {budget}: write 8h, 90m or 1h30m") from None
-
-
-@contextlib.contextmanager
-def _together(context: Run) -> Iterator[bool]:
-    """Yield whether this process leads; one that does not has done its part by then."""
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
-        yield True
-        return
-    require(
-        not context.time_budget,
-        "--time-budget does not go with several processes on one fold; leave one of them out",
-    )
-    from foldwise import distributed, foldplan
-
-    distributed.join()
-    try:
-        leads = distributed.rank() == 0
-        if not leads:
-            foldplan.follow(context)
-        yield leads
-        if leads:
-            distributed.tell(None)
-    finally:
-        distributed.leave()
-    distributed.end()
-
-
-def _models(text: str | None) -> list[str] | None:
-    if text is None:
-        return None
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    for name in names:
-        require(
-            name in config.MODEL_NAMES,
-            f"--models: no model {name!r}; there are {', '.join(config.MODEL_NAMES)}",
-        )
-    require(bool(names), "--models: name at least one model")
-    # The floor stands in every table.
-    return names if "prior" in names else ["prior", *names]
-
-
-def _require_earlier(name: str, context: Run) -> None:
-    earlier = ORDER[: ORDER.index(name)]
-    for stage in earlier:
-        require(
-            (context.output / ".stages" / f"{stage}.json").exists(),
-            f"{context.output}: stage {name!r} needs {stage!r}, which has not finished there; "
-            f"run with --stages {stage}..{name}",
-        )
-
-
-def _ensure_sample(context: Run) -> None:
-    wanted = context.competition.simulate
-    if wanted.train_rows and not (context.input / "train.csv").exists():
-        _simulate(context.input, wanted.train_rows, wanted.test_rows, wanted.seed)
-
-
-def _simulate(folder: Path, train_rows: int, test_rows: int, seed: int) -> None:
-    from foldwise.simulation import simulate as write
-
-    facts = write(folder, train_rows=train_rows, test_rows=test_rows, seed=seed)
-    say(
-        f"{'simulate':<12} {train_rows:,} train and {test_rows:,} test rows of a simulated arena "
-        f"(not human votes) in {folder}; Bayes log loss {facts['bayes_log_loss']:.4f}"
-    )
-
-
-def _closing(context: Run) -> None:
-    from foldwise.leaderboard import render
-
-    say()
-    say(render(context.output))
-    say()
-    for name in ("submission.csv", "report.html"):
-        if (context.output / name).exists():
-            say(f"{name.partition('.')[0]:<12} {context.output / name}")
 
 
 def main() -> None:

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from foldwise.config import Bert as BertConfig
 from foldwise.errors import require
 from foldwise.packing import Sequences
+from foldwise.sections import Bert as BertConfig
 from foldwise.text import TURN
 
 _WORD_STARTS = ("▁", "Ġ")  # how sentence pieces and byte pairs mark the space before a word
@@ -23,7 +23,7 @@ class Augment:
 
     Parameters
     ----------
-    config : foldwise.config.Bert
+    config : foldwise.sections.Bert
         `turn_dropping`, `word_deletion`, `word_swap` and `token_dropout` are probabilities.
     tokenizer : PreTrainedTokenizerBase
         Says which tokens are special and which begin a word.

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from foldwise.config import Competition, Weights
+from foldwise.config import Competition
 from foldwise.errors import UserError
+from foldwise.sections import Weights
 
 
 def class_weights(labels: np.ndarray, classes: list[str], config: Weights) -> np.ndarray:
@@ -41,6 +42,18 @@ def oversample(labels: np.ndarray, seed: int) -> np.ndarray:
     """Return row positions in which every class occurs as often as the largest one.
 
     Every row occurs at least once; the rows that are repeated are drawn at random.
+
+    Parameters
+    ----------
+    labels : ndarray of int64, shape (n,)
+        Class indexes.
+    seed : int
+        Seed of the draw.
+
+    Returns
+    -------
+    ndarray of int64, shape (m,)
+        Ascending.
     """
     generator = np.random.default_rng(seed)
     counts = np.bincount(labels)
@@ -78,6 +91,6 @@ def prior_correction(
 
 
 def correct(probabilities: np.ndarray, factors: np.ndarray) -> np.ndarray:
-    """Multiply each class's probability by its factor and renormalise the rows."""
+    """Multiply probabilities, shape (n, C), by factors, shape (C,), and renormalise the rows."""
     corrected = probabilities * factors
     return corrected / corrected.sum(axis=1, keepdims=True)

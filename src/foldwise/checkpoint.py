@@ -16,7 +16,8 @@ import numpy as np
 import torch
 
 from foldwise import distributed
-from foldwise.stage import atomic, code_hash, content_hash
+from foldwise.files import atomic
+from foldwise.hashing import code_hash, content_hash
 
 EVERY_SECONDS = 300.0
 

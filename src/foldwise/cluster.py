@@ -20,9 +20,12 @@ import numpy as np
 
 from foldwise import crossval, rows
 from foldwise.errors import UserError, require
+from foldwise.files import PACKAGE, atomic, remove
+from foldwise.hashing import content_hash, file_hash
 from foldwise.models import RESOURCES, Resources, model_class
-from foldwise.stage import PACKAGE, Run, atomic, content_hash, file_hash, remove
+from foldwise.stage import Run
 from foldwise.terminal import note
+from foldwise.units import unit_key
 
 _RETRIES = 3  # of a unit whose worker or node died
 _WORKING_COPY = 6  # a fit needs about this many times the bytes of what it reads
@@ -50,7 +53,7 @@ def outcomes(run: Run, units: Sequence[tuple[str, int]]) -> Iterator[tuple[Any, 
         nodes = [node for node in ray.nodes() if node["Alive"]]
         options = {model: _options(ray, model, size, nodes) for model in {m for m, _ in units}}
         note(f"ray: {len(nodes)} nodes, {len(units)} units, {size / _MB:,.0f} MB of data sent once")
-        bundle = ray.put({name: np.fromfile(path, np.uint8) for name, path in files.items()})
+        bundle = ray.put(_pack(files))
         key = content_hash({name: file_hash(path) for name, path in files.items()})
         remote = replace(run, engine="local", force=False)
         waiting = {}
@@ -84,14 +87,12 @@ def _received(ray: Any, run: Run, unit: tuple[str, int], task: Any) -> Exception
     except ray.exceptions.RayError as error:
         first = str(error).strip().splitlines()[0]
         return UserError(f"{model}, fold {fold}: lost {_RETRIES + 1} times with its node: {first}")
-    if json.loads(files["unit.json"].tobytes())["key"] != crossval.unit_key(run, model, fold):
+    if json.loads(files["unit.json"].tobytes())["key"] != unit_key(run, model, fold):
         return UserError(
             f"node {host}: other code or other package versions than here; install the same"
         )
     with atomic(run.fold(model, fold)) as partial:
-        for name, content in files.items():
-            (partial / name).parent.mkdir(parents=True, exist_ok=True)
-            content.tofile(partial / name)
+        _unpack(files, partial)
     return None
 
 
@@ -102,9 +103,7 @@ def _unit(
     shared = _node_folder(key)
     if not shared.exists():
         with atomic(shared) as partial:
-            for name, content in bundle.items():
-                (partial / name).parent.mkdir(parents=True, exist_ok=True)
-                content.tofile(partial / name)
+            _unpack(bundle, partial)
     # A folder of its own: a unit that is tried again never meets its dead predecessor's files.
     own = Path(tempfile.mkdtemp(prefix=f"{shared.name}-"))
     try:
@@ -114,10 +113,20 @@ def _unit(
         crossval.run_unit(run, model, fold, threads)
         folder = run.fold(model, fold)
         paths = [path for path in folder.rglob("*") if path.is_file()]
-        names = {path.relative_to(folder).as_posix(): path for path in paths}
-        return os.uname().nodename, {n: np.fromfile(p, np.uint8) for n, p in names.items()}
+        return os.uname().nodename, _pack({p.relative_to(folder).as_posix(): p for p in paths})
     finally:
         shutil.rmtree(own, ignore_errors=True)
+
+
+def _pack(paths: dict[str, Path]) -> dict[str, np.ndarray]:
+    """Return the bytes of files by name: arrays, which Ray shares without copying."""
+    return {name: np.fromfile(path, np.uint8) for name, path in paths.items()}
+
+
+def _unpack(files: dict[str, np.ndarray], folder: Path) -> None:
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        content.tofile(folder / name)
 
 
 def _inputs(run: Run, units: Sequence[tuple[str, int]]) -> dict[str, Path]:

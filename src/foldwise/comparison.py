@@ -12,10 +12,11 @@ from sklearn.metrics import classification_report
 
 from foldwise import metrics, rows
 from foldwise.bootstrap import GroupBootstrap
-from foldwise.crossval import class_names
+from foldwise.files import read_json
 from foldwise.intervals import score_intervals
 from foldwise.leaderboard import COLUMNS, order
-from foldwise.stage import Run, read_json
+from foldwise.rows import class_indexes, class_names
+from foldwise.stage import Run
 
 _SEED = re.compile(r"(.+?)[-_.]?seed[-_]?\d+")
 
@@ -52,7 +53,7 @@ class Evidence:
         """Read everything from the output folder."""
         classes = class_names(run)
         train = pd.read_parquet(rows.table_path(run, "train"), columns=["id", "label", "group"])
-        labels = np.asarray(pd.Categorical(train["label"], categories=classes).codes, np.int64)
+        labels = class_indexes(train["label"], classes)
         folds = pd.read_parquet(run.folds)["fold"].to_numpy()
         folders = {name: run.model(name) for name in run.competition.models}
         probabilities, found = {}, {}

@@ -1,245 +1,40 @@
 """A competition as one frozen, validated type, read from TOML.
 
 `competitions/default.toml` holds every key; a competition file and then `--set` override it.
-No type here has a default of its own, so the file is the only source of defaults.
 """
 
 import difflib
-import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from foldwise.errors import UserError, require
+from foldwise.overrides import merge, override, parse_setting, read
+from foldwise.sections import (
+    Bert,
+    Clean,
+    Count,
+    Data,
+    Embedding,
+    Ensemble,
+    Features,
+    Folds,
+    Kaggle,
+    Lightgbm,
+    Logreg,
+    Pair,
+    Report,
+    Section,
+    Simulate,
+    Submission,
+    Svm,
+    Weights,
+)
 
 COMPETITIONS = Path(__file__).parent / "competitions"
-POOLS = ("mean", "linear", "hill_climbing", "log_linear", "stacking")
 MODEL_NAMES = ("prior", "logreg", "svm", "lightgbm", "embedding", "bert")
-
-Positive = Annotated[float, Field(gt=0)]
-Share = Annotated[float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=0)]
-NgramRange = Annotated[tuple[int, ...], Field(max_length=2)]
-
-
-class Section(BaseModel):
-    """A part of the configuration: immutable, strict about types, closed to unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class Data(Section):
-    """The raw files and what their columns mean."""
-
-    train: str
-    test: str
-    sample_submission: str
-    columns: tuple[str, ...]
-    encoding: str
-    id: str
-    text: Annotated[tuple[str, ...], Field(min_length=1)]
-    target: str | tuple[str, ...]
-    classes: tuple[str, ...]
-    group: tuple[str, ...]
-    missing_text: Literal["fill", "drop"]
-    download: str
-
-    @field_validator("train", "test", "sample_submission")
-    @classmethod
-    def _inside(cls, name: str) -> str:
-        if Path(name).is_absolute() or ".." in Path(name).parts or "\\" in name or "\0" in name:
-            raise ValueError("must be a file inside the input folder; use --input for the folder")
-        return name
-
-    @property
-    def one_hot(self) -> bool:
-        """Whether the target is spread over one column a class."""
-        return not isinstance(self.target, str)
-
-    @property
-    def group_columns(self) -> tuple[str, ...]:
-        """The text columns whose joint text makes a group."""
-        return self.group or self.text[:1]
-
-
-class Pair(Section):
-    """Which text columns are answers A and B, and which classes trade places with them."""
-
-    context: str
-    first: str
-    second: str
-    swap: Annotated[tuple[str, ...], Field(max_length=2)]
-    context_scale: Positive
-    distance_scale: Positive
-
-    @property
-    def enabled(self) -> bool:
-        """Whether the competition compares two answers."""
-        return bool(self.first)
-
-
-class Clean(Section):
-    """Cleaning that every model sees."""
-
-    unicode: Literal["NFKC", "NFC", "none"]
-    html: Literal["strip", "unescape", "keep"]
-    urls: Literal["token", "drop", "keep"]
-
-
-class Features(Section):
-    """The TF-IDF text, its n-grams, and the dense features."""
-
-    lowercase: bool
-    punctuation: bool
-    stop_words: bool
-    stemming: Literal["none", "porter", "snowball", "wordnet"]
-    word_ngrams: NgramRange
-    char_ngrams: NgramRange
-    min_df: Annotated[int, Field(ge=1)]
-    max_features: Count
-    max_chars: Count
-    structure: bool
-
-    @model_validator(mode="after")
-    def _ranges(self) -> "Features":
-        for key in ("word_ngrams", "char_ngrams"):
-            span = getattr(self, key)
-            if span and not (len(span) == 2 and 1 <= span[0] <= span[1] <= 8):
-                raise ValueError(f"{key} must be [shortest, longest] within 1 to 8, or []")
-        if not self.word_ngrams and not self.char_ngrams and not self.structure:
-            raise ValueError("word_ngrams, char_ngrams and structure are all off: nothing to learn")
-        return self
-
-
-class Folds(Section):
-    """Cross-validation folds."""
-
-    n: Annotated[int, Field(ge=2, le=100)]
-    stratify: bool
-
-
-class Weights(Section):
-    """How classes of unequal size are treated in training."""
-
-    classes: Literal["none", "balanced"] | tuple[Positive, ...]
-    oversample: bool
-    correct_prior: bool
-
-
-class Logreg(Section):
-    """Logistic regression on TF-IDF."""
-
-    C: Annotated[tuple[Positive, ...], Field(min_length=1)]
-    max_iter: Annotated[int, Field(ge=1)]
-    nb_ratio: Literal["auto", "on", "off"]
-
-
-class Svm(Section):
-    """Linear support vector machine with calibrated probabilities."""
-
-    C: Annotated[tuple[Positive, ...], Field(min_length=1)]
-    max_iter: Annotated[int, Field(ge=1)]
-    nb_ratio: Literal["auto", "on", "off"]
-    calibration_folds: Annotated[int, Field(ge=2)]
-
-
-class Lightgbm(Section):
-    """Gradient-boosted trees."""
-
-    top_terms: Count
-    num_leaves: Annotated[int, Field(ge=2)]
-    learning_rate: Positive
-    max_rounds: Annotated[int, Field(ge=1)]
-    early_stopping: Annotated[int, Field(ge=1)]
-    min_child_samples: Annotated[int, Field(ge=1)]
-    feature_fraction: Annotated[float, Field(gt=0, le=1)]
-    bagging_fraction: Annotated[float, Field(gt=0, le=1)]
-    lambda_l2: Annotated[float, Field(ge=0)]
-
-
-class Embedding(Section):
-    """Frozen encoder and logistic regression."""
-
-    model: str
-    max_length: Annotated[int, Field(ge=8)]
-    batch_tokens: Annotated[int, Field(ge=8)]
-    C: Annotated[tuple[Positive, ...], Field(min_length=1)]
-
-
-class Bert(Section):
-    """k-fold fine-tuning of a transformer."""
-
-    model: str
-    pair_mode: Literal["siamese", "cross"]
-    max_length: Annotated[int, Field(ge=8)]
-    context_share: Annotated[float, Field(gt=0, lt=1)]
-    epochs: Annotated[int, Field(ge=1)]
-    learning_rate: Positive
-    head_learning_rate: Positive
-    layer_decay: Annotated[float, Field(gt=0, le=1)]
-    weight_decay: Annotated[float, Field(ge=0)]
-    attention_dropout: Annotated[float, Field(ge=0, lt=1)]
-    warmup: Share
-    schedule: Literal["linear", "cosine"]
-    batch_size: Annotated[int, Field(ge=1)]
-    batch_tokens: Annotated[int, Field(ge=8)]
-    label_smoothing: Annotated[float, Field(ge=0, lt=1)]
-    max_grad_norm: Positive
-    precision: Literal["auto", "bf16", "fp16", "fp32"]
-    swap_augmentation: bool
-    swap_averaging: bool
-    turn_dropping: Annotated[float, Field(ge=0, lt=1)]
-    word_deletion: Annotated[float, Field(ge=0, lt=1)]
-    word_swap: Annotated[float, Field(ge=0, lt=1)]
-    token_dropout: Annotated[float, Field(ge=0, lt=1)]
-    seeds: Annotated[int, Field(ge=1)]
-    ema: Annotated[float, Field(ge=0, lt=1)]
-    early_stopping: Count
-    evaluations_per_epoch: Annotated[int, Field(ge=1)]
-    tensorboard: bool
-    gradient_checkpointing: bool
-    compile: bool
-    workers: Count
-    over_budget: Literal["drop", "stop"]
-    allow_random_weights: bool
-
-
-class Ensemble(Section):
-    """Which blends compete."""
-
-    methods: Annotated[tuple[Literal[POOLS], ...], Field(min_length=1)]
-    bias: bool
-
-
-class Submission(Section):
-    """What the submission file holds."""
-
-    kind: Literal["auto", "probabilities", "label", "positive"]
-
-
-class Kaggle(Section):
-    """Where the competition runs on Kaggle."""
-
-    competition: Annotated[str, Field(pattern=r"^[a-z0-9-]*$")]
-
-
-class Report(Section):
-    """Intervals and costs in the report."""
-
-    bootstrap: Annotated[int, Field(ge=100)]
-    confidence: Annotated[float, Field(gt=0.5, lt=1)]
-    price_per_hour: Annotated[float, Field(ge=0)]
-    learning_curve: bool
-
-
-class Simulate(Section):
-    """Size and seed of the simulated arena; zero rows for a real competition."""
-
-    train_rows: Count
-    test_rows: Count
-    seed: Count
 
 
 class Competition(Section):
@@ -270,33 +65,10 @@ class Competition(Section):
 
     @model_validator(mode="after")
     def _coherent(self) -> "Competition":
-        data, pair = self.data, self.pair
-        if len(set(data.text)) != len(data.text):
-            raise ValueError("data.text names a column twice")
-        for column in data.group_columns:
-            if column not in data.text:
-                raise ValueError(f"data.group: {column!r} is not one of data.text {data.text}")
-        if data.one_hot and len(data.target) < 2:
-            raise ValueError("data.target: one-hot needs two columns or more; or name one column")
-        if data.one_hot and data.classes and set(data.classes) != set(data.target):
-            raise ValueError("data.classes: must be the one-hot columns of data.target, or []")
-        if pair.enabled:
-            for key in ("context", "first", "second"):
-                if key == "context" and not pair.context:
-                    continue
-                if getattr(pair, key) not in data.text:
-                    raise ValueError(f"pair.{key}: {getattr(pair, key)!r} is not in data.text")
-            if pair.first == pair.second:
-                raise ValueError("pair.first and pair.second are the same column")
-            known = data.target if data.one_hot else data.classes
-            if len(set(pair.swap)) != 2 or not set(pair.swap) <= set(known):
-                raise ValueError(
-                    "pair.swap: name two of the classes (one-hot columns, or data.classes)"
-                )
-        elif pair.second or pair.context or pair.swap:
-            raise ValueError("pair.first is empty but other keys of [pair] are set")
+        _check_data(self.data)
+        _check_pair(self.pair, self.data)
         for section in ("logreg", "svm"):
-            if pair.enabled and getattr(self, section).nb_ratio == "on":
+            if self.pair.enabled and getattr(self, section).nb_ratio == "on":
                 raise ValueError(f"{section}.nb_ratio = 'on' is for single texts, not for a [pair]")
         if len(set(self.models)) != len(self.models):
             raise ValueError("models names a model twice")
@@ -308,8 +80,8 @@ class Competition(Section):
 
         A key that came after it was written takes its default.
         """
-        default = _read(COMPETITIONS / "default.toml")
-        return cls.model_validate(_tuples(_merge(default, values)))
+        default = read(COMPETITIONS / "default.toml")
+        return cls.model_validate(_tuples(merge(default, values)))
 
     def section(self, *names: str) -> dict[str, Any]:
         """Return the named sections or top-level keys as plain data, for hashing and storing."""
@@ -347,15 +119,13 @@ def load(
         One line with the file, the key and the nearest valid key.
     """
     path = _find(source)
-    default = _read(COMPETITIONS / "default.toml") | {"name": path.stem}
-    values = _override(default, default, _read(path), str(path))
-    competition = _validate(values, str(path))
-    for override in overrides:
-        values = _override(values, default, _read(override), str(override))
-        competition = _validate(values, str(override))
+    default = read(COMPETITIONS / "default.toml") | {"name": path.stem}
+    values, competition = _apply(default, default, read(path), str(path))
+    for file in overrides:
+        values, competition = _apply(values, default, read(file), str(file))
     for setting in settings:
-        values = _apply(values, default, setting)
-        competition = _validate(values, f"--set {setting}")
+        table = parse_setting(setting)
+        values, competition = _apply(values, default, table, f"--set {setting}")
     if models is not None:
         values = values | {"models": list(models)}
         competition = _validate(values, "--models")
@@ -364,11 +134,11 @@ def load(
 
 def change(competition: Competition, settings: Iterable[str]) -> Competition:
     """Return a competition with `section.key=value` overrides, checked as in `load`."""
-    default = _read(COMPETITIONS / "default.toml") | {"name": competition.name}
+    default = read(COMPETITIONS / "default.toml") | {"name": competition.name}
     values = competition.model_dump(mode="json")
     for setting in settings:
-        values = _apply(values, default, setting)
-        competition = _validate(values, f"--set {setting}")
+        table = parse_setting(setting)
+        values, competition = _apply(values, default, table, f"--set {setting}")
     return competition
 
 
@@ -376,7 +146,7 @@ def with_section(
     competition: Competition, section: str, values: dict[str, Any], origin: str
 ) -> Competition:
     """Return a competition with other values in one section, checked like a file's."""
-    return _validate(_merge(competition.model_dump(mode="json"), {section: values}), origin)
+    return _validate(merge(competition.model_dump(mode="json"), {section: values}), origin)
 
 
 def shipped() -> list[str]:
@@ -399,76 +169,41 @@ def _find(source: str | Path) -> Path:
     )
 
 
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not valid TOML: {error}") from None
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+def _check_data(data: Data) -> None:
+    if len(set(data.text)) != len(data.text):
+        raise ValueError("data.text names a column twice")
+    for column in data.group_columns:
+        if column not in data.text:
+            raise ValueError(f"data.group: {column!r} is not one of data.text {data.text}")
+    if data.one_hot and len(data.target) < 2:
+        raise ValueError("data.target: one-hot needs two columns or more; or name one column")
+    if data.one_hot and data.classes and set(data.classes) != set(data.target):
+        raise ValueError("data.classes: must be the one-hot columns of data.target, or []")
 
 
-def _merge(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for key, value in change.items():
-        both = isinstance(value, dict) and isinstance(base.get(key), dict)
-        merged[key] = _merge(base[key], value) if both else value
-    return merged
+def _check_pair(pair: Pair, data: Data) -> None:
+    if not pair.enabled:
+        if pair.second or pair.context or pair.swap:
+            raise ValueError("pair.first is empty but other keys of [pair] are set")
+        return
+    for key in ("context", "first", "second"):
+        column = getattr(pair, key)
+        optional = key == "context" and not column
+        if column not in data.text and not optional:
+            raise ValueError(f"pair.{key}: {column!r} is not in data.text")
+    if pair.first == pair.second:
+        raise ValueError("pair.first and pair.second are the same column")
+    known = data.target if data.one_hot else data.classes
+    if len(set(pair.swap)) != 2 or not set(pair.swap) <= set(known):
+        raise ValueError("pair.swap: name two of the classes (one-hot columns, or data.classes)")
 
 
-def _override(
-    values: dict[str, Any], known: dict[str, Any], change: dict[str, Any], origin: str
-) -> dict[str, Any]:
-    _check_keys(change, known, origin)
-    return _merge(values, change)
-
-
-def _apply(values: dict[str, Any], default: dict[str, Any], setting: str) -> dict[str, Any]:
-    return _override(values, default, _parse_setting(setting), f"--set {setting}")
-
-
-def _parse_setting(setting: str) -> dict[str, Any]:
-    key, equals, text = setting.partition("=")
-    require(bool(equals) and bool(key.strip()), f"--set {setting}: write section.key=value")
-    try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = text.strip()
-    for part in reversed(key.strip().split(".")):
-        value = {part: value}
-    return value
-
-
-def _check_keys(values: dict[str, Any], known: dict[str, Any], origin: str) -> None:
-    flat = list(_flatten(known))
-    sections = [key for key, value in known.items() if isinstance(value, dict)]
-    for key, value in values.items():
-        if key not in known:
-            inner = [f"{key}.{sub}" for sub in value] if isinstance(value, dict) else [key]
-            _unknown(inner[0] if inner else key, flat + sections, origin)
-        if isinstance(known[key], dict) != isinstance(value, dict):
-            kind = "is a section" if key in sections else "is not a section"
-            raise UserError(f"{origin}: {key} {kind}")
-        if isinstance(value, dict):
-            for sub in value:
-                if sub not in known[key]:
-                    _unknown(f"{key}.{sub}", flat, origin)
-
-
-def _unknown(key: str, known: list[str], origin: str) -> None:
-    # The whole key first ("fold.n" is nearest to "folds.n"), then its last part ("seeds").
-    near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-    near = near or [k for k in known if k.split(".")[-1] == key.split(".")[-1]][:1]
-    hint = f"; the nearest valid key is {near[0]!r}" if near else "; see default.toml"
-    raise UserError(f"{origin}: unknown key {key!r}{hint}")
-
-
-def _flatten(values: dict[str, Any]) -> Iterable[str]:
-    for key, value in values.items():
-        if isinstance(value, dict):
-            yield from (f"{key}.{sub}" for sub in value)
-        else:
-            yield key
+def _apply(
+    values: dict[str, Any], default: dict[str, Any], change: dict[str, Any], origin: str
+) -> tuple[dict[str, Any], Competition]:
+    """Return the changed values and the competition they make, so that a fault has one origin."""
+    values = override(values, default, change, origin)
+    return values, _validate(values, origin)
 
 
 def _validate(values: dict[str, Any], origin: str) -> Competition:

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from foldwise.batching import Examples
-from foldwise.config import Bert as BertConfig
 from foldwise.device import Device
 from foldwise.inference import predict_logits, score
+from foldwise.sections import Bert as BertConfig
 
 # Validation rows of a point on the curve. On a CPU a row costs what a third of a training row
 # does, and a curve must stay cheap; the score of the fold comes from all rows, later.
@@ -48,7 +48,7 @@ class Plan:
 
     Attributes
     ----------
-    config : foldwise.config.Bert
+    config : foldwise.sections.Bert
     device : Device
     class_weights : ndarray of float64, shape (C,)
         Mean 1 over the training rows.

@@ -9,8 +9,9 @@ import torch
 from transformers import AutoConfig, AutoModel
 
 from foldwise import pretrained
-from foldwise.config import Bert as BertConfig
 from foldwise.errors import UserError
+from foldwise.modelsource import in_one_line, locate
+from foldwise.sections import Bert as BertConfig
 
 _BYTES = 4  # of a float32 weight
 _STATE = 3  # weights and the two moments of AdamW
@@ -29,7 +30,7 @@ def needed(weights: int, folds: int, workers: int, config: BertConfig) -> int:
     workers : int
         Folds trained side by side; each keeps a state from which it can go on, and for a moment
         the next one beside it.
-    config : foldwise.config.Bert
+    config : foldwise.sections.Bert
     """
     stored = folds * config.seeds
     # Finished seeds lie in the scratch folder too until their fold is stored.
@@ -65,8 +66,8 @@ def check(folder: Path, folds: int, workers: int, config: BertConfig) -> None:
 
 def _weights(name: str) -> int:
     """Return the parameters of a network without loading any."""
-    source, offline = pretrained.locate(name)
-    with pretrained.quiet(), pretrained.one_line(name, offline), torch.device("meta"):
+    source, offline = locate(name)
+    with pretrained.quiet(), in_one_line(name, offline), torch.device("meta"):
         config: Any = AutoConfig.from_pretrained(source, local_files_only=offline)
         return AutoModel.from_config(config).num_parameters()
 

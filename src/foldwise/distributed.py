@@ -70,7 +70,7 @@ def tell(value: Any = None) -> Any:
 
 
 def share(rows: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """Return this process's rows of a step: every n-th in the order of length."""
+    """Return this process's rows of a step, int64, shape (m,): every n-th in order of length."""
     if world() == 1:
         return rows
     return rows[np.argsort(-lengths[rows], kind="stable")][rank() :: world()]

@@ -22,3 +22,8 @@ def require(condition: bool, message: str) -> None:
     """Raise `UserError(message)` unless `condition` holds."""
     if not condition:
         raise UserError(message)
+
+
+def one_line(error: Exception) -> str:
+    """Return the message of a library's error, fit for the message of a `UserError`."""
+    return " ".join(str(error).split())[:300]

@@ -63,7 +63,26 @@ def describe(
     probabilities: dict[str, np.ndarray],
     focus: str,
 ) -> dict[str, dict[str, list[dict[str, Any]]]]:
-    """Return the chosen rows as plain data: id, excerpts, and what every model said."""
+    """Return the chosen rows as plain data: id, excerpts, and what every model said.
+
+    Parameters
+    ----------
+    chosen : dict of int to dict
+        As `choose` returns it.
+    ids : ndarray of str, shape (n,)
+    texts : dict of str to ndarray of str, shape (n,)
+        By text column.
+    classes : list of str
+    probabilities : dict of str to ndarray of float, shape (n, C)
+        By model.
+    focus : str
+        The model whose guess is shown.
+
+    Returns
+    -------
+    dict of str to dict
+        By class name, then by kind of row.
+    """
     return {
         classes[k]: {
             kind: [

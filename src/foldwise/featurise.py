@@ -4,8 +4,9 @@ import numpy as np
 from joblib import Parallel, delayed
 
 from foldwise.config import Competition
+from foldwise.featuretable import FeatureTable
 from foldwise.structure import overlap, structure_matrix
-from foldwise.termcounts import FeatureTable, TermCounts, count_terms, distinct, frequent
+from foldwise.termcounts import TermCounts, count_terms, distinct, frequent
 
 
 def featurise(

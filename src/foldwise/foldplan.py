@@ -13,12 +13,16 @@ import pandas as pd
 from joblib import Parallel, delayed
 
 from foldwise import crossval, diskspace, distributed, rows
+from foldwise.assembly import assemble
 from foldwise.config import Competition
 from foldwise.device import workers
 from foldwise.errors import UserError
-from foldwise.stage import Run, config_hash, content_hash, read_json, remove, write_json
+from foldwise.files import read_json, remove, write_json
+from foldwise.hashing import content_hash
+from foldwise.stage import Run, config_hash
 from foldwise.terminal import warn
 from foldwise.timebudget import Allowance, Cost, DoesNotFit, Plan, clock, shrink
+from foldwise.units import is_stored
 
 MODEL = "bert"
 # Of a time budget, kept for what comes after the transformers: blend, submission, report.
@@ -43,7 +47,7 @@ def fit(run: Run) -> None:
             _lead(run, fold)
     elif waiting:
         crossval.fit_models(run, [MODEL], jobs)
-    crossval.assemble(run, MODEL)
+    assemble(run, MODEL)
 
 
 def follow(run: Run) -> None:
@@ -86,7 +90,7 @@ def _fit_within(run: Run, waiting: list[int], plans: dict[int, Plan], jobs: int)
             Parallel(n_jobs=len(wave))(units)
         except DoesNotFit as error:
             # Others of the wave may have ended before; what they stored stays.
-            stored = [k for k in wave if crossval.is_stored(reduced, MODEL, k)]
+            stored = [k for k in wave if is_stored(reduced, MODEL, k)]
             finished, plans = finished + stored, plans | dict.fromkeys(stored, plan)
             waiting = [k for k in waiting if k not in stored]
             plan = _cut(run, replace(plan, folds=len(waiting)), error.cost, until, jobs, finished)
@@ -140,9 +144,9 @@ def _reduced(run: Run, plan: Plan) -> Run:
 
 
 def _is_stored(run: Run, fold: int, plans: dict[int, Plan]) -> bool:
-    if crossval.is_stored(run, MODEL, fold):
+    if is_stored(run, MODEL, fold):
         return True
-    return fold in plans and crossval.is_stored(_reduced(run, plans[fold]), MODEL, fold)
+    return fold in plans and is_stored(_reduced(run, plans[fold]), MODEL, fold)
 
 
 def _key(run: Run) -> str:

@@ -8,6 +8,7 @@ Writes clean/, folds.parquet and models/<name>/ as the pipeline's own stages do,
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ import pandas as pd
 from foldwise import config
 from foldwise.config import Competition
 from foldwise.errors import UserError, require
+from foldwise.files import read_json, remove, write_json, write_parquet
 from foldwise.foreignfiles import (
     Labels,
     check_rows,
@@ -23,9 +25,10 @@ from foldwise.foreignfiles import (
     read_rows,
     split_name,
 )
+from foldwise.meter import Meter
 from foldwise.metrics import scores
 from foldwise.splits import draw_folds
-from foldwise.stage import Meter, Run, read_json, remove, write_json, write_parquet
+from foldwise.stage import Run
 
 _NO_GROUPS = (
     "The labels file has no column 'group': every row counts as independent of the others. If rows "
@@ -122,7 +125,6 @@ def write(foreign: Foreign, output: Path, competition: Competition) -> Run:
         f"{output}: holds a run of the pipeline, which this would overwrite; "
         "choose another --output",
     )
-    n = len(foreign.ids)
     groups = foreign.ids if foreign.groups is None else foreign.groups
     folds = foreign.folds
     if folds is None:
@@ -142,16 +144,8 @@ def write(foreign: Foreign, output: Path, competition: Competition) -> Run:
     train = table.assign(label=np.array(foreign.classes, dtype=object)[foreign.labels])
     write_parquet(run.clean / "train.parquet", train[["id", "label", "group"]])
     write_parquet(run.folds, table.assign(fold=folds.astype(np.int8)))
-    sizes = np.bincount(pd.factorize(groups)[0])
-    counts = np.bincount(foreign.labels, minlength=len(foreign.classes)).tolist()
-    facts = {"rows_read": n, "rows_kept": n, "groups": len(sizes)}
-    facts |= {"largest_group": int(sizes.max()), "dropped": {}, "filled": {}, "lengths": {}}
-    facts |= {"class_balance": dict(zip(foreign.classes, counts, strict=True)), "notes": []}
-    facts["warnings"] = [_NO_GROUPS] * (foreign.groups is None) + [_NO_FOLDS] * (
-        foreign.folds is None
-    )
     files = {name: str(path) for name, path in foreign.sources.items()}
-    record = {"classes": foreign.classes, "train": facts, "foreign": files}
+    record = {"classes": foreign.classes, "train": _audit(foreign, groups), "foreign": files}
     write_json(run.clean / "audit.json", record)
     with Meter() as meter:
         prior = _prior(foreign.labels, folds, len(foreign.classes))
@@ -237,6 +231,29 @@ def _folds(
         f"{first}: column 'fold' holds {len(values)} values; cross-validation has 2 to 100",
     )
     return codes.astype(np.int8)
+
+
+def _audit(foreign: Foreign, groups: np.ndarray) -> dict[str, Any]:
+    """Return what the clean stage would say of these rows."""
+    n, sizes = len(foreign.ids), np.bincount(pd.factorize(groups)[0])
+    counts = np.bincount(foreign.labels, minlength=len(foreign.classes)).tolist()
+    warnings = []
+    if foreign.groups is None:
+        warnings.append(_NO_GROUPS)
+    if foreign.folds is None:
+        warnings.append(_NO_FOLDS)
+    return {
+        "rows_read": n,
+        "rows_kept": n,
+        "groups": len(sizes),
+        "largest_group": int(sizes.max()),
+        "dropped": {},
+        "filled": {},
+        "lengths": {},
+        "class_balance": dict(zip(foreign.classes, counts, strict=True)),
+        "notes": [],
+        "warnings": warnings,
+    }
 
 
 def _prior(labels: np.ndarray, folds: np.ndarray, n_classes: int) -> np.ndarray:

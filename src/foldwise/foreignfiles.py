@@ -11,9 +11,19 @@ import numpy as np
 import pandas as pd
 
 from foldwise.errors import UserError, require
-from foldwise.targets import RESERVED
+from foldwise.foreigncolumns import (
+    check_one_hot,
+    fold_column,
+    id_column,
+    labels_as_text,
+    load_npy,
+    numbers_of,
+    read_table,
+    row_ids,
+)
+from foldwise.rows import class_indexes
+from foldwise.targets import RESERVED, sorted_names
 
-SUFFIXES = (".npy", ".csv", ".parquet")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _TAKEN = ("prior", "ensemble")  # what the pipeline itself writes
 _LABEL = ("label", "target", "y", "class")
@@ -50,11 +60,23 @@ class Labels:
 
         Labels 0 to C - 1 count the columns; others are names, in the order of the columns that
         bear them, else sorted.
+
+        Parameters
+        ----------
+        columns : list of tuple of str, or int
+            As in `Array.columns`, of every file.
+        path : Path
+            The labels file, for the messages.
+
+        Returns
+        -------
+        codes : ndarray of int64, shape (n,)
+        classes : list of str
         """
         widths = {c if isinstance(c, int) else len(c) for c in columns}
         require(len(widths) == 1, f"--oof: the files hold {_listed(widths)} classes: not the same")
         width = widths.pop()
-        found = _sorted(set(self.values))
+        found = sorted_names(set(self.values))
         names = next((c for c in columns if not isinstance(c, int)), None)
         if self.named:
             classes = list(self.named)
@@ -72,7 +94,7 @@ class Labels:
             f"{path}: {len(classes)} classes ({_listed(classes)}), but the probability files have "
             f"{width} columns",
         )
-        codes = np.asarray(pd.Categorical(self.values, categories=classes).codes, np.int64)
+        codes = class_indexes(self.values, classes)
         _check_classes(codes, classes, path)
         return codes, classes
 
@@ -94,7 +116,7 @@ class Array:
     folds: np.ndarray | None
 
     def in_order(self, classes: list[str], named: tuple[str, ...], path: Path) -> np.ndarray:
-        """Return the columns in the order of the classes."""
+        """Return the columns in the order of the classes, shape (n, C)."""
         if isinstance(self.columns, int):
             return self.values
         require(
@@ -126,21 +148,21 @@ def split_name(item: str) -> tuple[str, Path]:
 def read_labels(path: Path) -> Labels:
     """Read labels from .npy (one value a row, or one-hot) or a table."""
     if path.suffix.lower() == ".npy":
-        array = _load_npy(path)
+        array = load_npy(path)
         require(array.ndim in (1, 2), f"{path}: {array.ndim} dimensions; labels have 1, one-hot 2")
         if array.ndim == 2:
-            _check_one_hot(array, path)
+            check_one_hot(array, path)
             array = array.argmax(axis=1)
-        ids = np.array([str(i) for i in range(len(array))], dtype=object)
-        return Labels(ids, _as_text(array, path), (), None, None, has_ids=False)
-    table = _read_table(path)
-    ids = _ids(table, path)
+        values = labels_as_text(array, path)
+        return Labels(_numbered(len(array)), values, (), None, None, has_ids=False)
+    table = read_table(path)
+    ids = row_ids(table, path)
     groups = table["group"].to_numpy(dtype=object) if "group" in table else None
-    folds = _fold_column(table, path)
-    rest = [c for c in table if c not in ("group", "fold") and c != _id_column(table)]
+    folds = fold_column(table, path)
+    rest = [c for c in table if c not in ("group", "fold") and c != id_column(table)]
     column = next((c for c in _LABEL if c in rest), rest[0] if len(rest) == 1 else None)
     if column is not None:
-        values, named = _as_text(table[column].to_numpy(dtype=object), path), ()
+        values, named = labels_as_text(table[column].to_numpy(dtype=object), path), ()
     else:
         require(
             len(rest) > 1,
@@ -151,21 +173,20 @@ def read_labels(path: Path) -> Labels:
             np.isin(numbers, (0, 1)).all(),
             f"{path}: columns {_listed(rest)}: neither one called 'label' nor one-hot (0 and 1)",
         )
-        _check_one_hot(numbers, path)
+        check_one_hot(numbers, path)
         values, named = np.array(rest, dtype=object)[numbers.argmax(axis=1)], tuple(rest)
-    made = np.array([str(i) for i in range(len(table))], dtype=object)
-    return Labels(made if ids is None else ids, values, named, groups, folds, ids is not None)
+    known = _numbered(len(table)) if ids is None else ids
+    return Labels(known, values, named, groups, folds, has_ids=ids is not None)
 
 
 def read_rows(path: Path) -> Labels:
     """Return the rows of a probability file without labels: its ids, or numbers from 0."""
     if path.suffix.lower() == ".npy":
-        n, ids = len(_load_npy(path)), None
+        n, ids = len(load_npy(path)), None
     else:
-        table = _read_table(path)
-        n, ids = len(table), _ids(table, path)
-    made = np.array([str(i) for i in range(n)], dtype=object)
-    known = made if ids is None else ids
+        table = read_table(path)
+        n, ids = len(table), row_ids(table, path)
+    known = _numbered(n) if ids is None else ids
     return Labels(known, known, (), None, None, has_ids=ids is not None)
 
 
@@ -173,16 +194,16 @@ def read_array(path: Path, truth: Labels) -> Array:
     """Read a probability file and bring its rows into the order of the labels."""
     n = len(truth.ids)
     if path.suffix.lower() == ".npy":
-        values, folds = _load_npy(path), None
+        values, folds = load_npy(path), None
         require(values.ndim in (1, 2), f"{path}: {values.ndim} dimensions; give rows x classes")
         _check_count(path, len(values), n)
-        return Array(*_both_classes(_numbers(values, path), None), folds)
-    table = _read_table(path)
-    ids, folds = _ids(table, path), _fold_column(table, path)
-    meta = {_id_column(table), "fold", "group", "label"}
+        return Array(*_both_classes(numbers_of(values, path), None), folds)
+    table = read_table(path)
+    ids, folds = row_ids(table, path), fold_column(table, path)
+    meta = {id_column(table), "fold", "group", "label"}
     rest = [c for c in table if c not in meta]
     require(bool(rest), f"{path}: no column of probabilities")
-    values = _numbers(table[rest].to_numpy(dtype=object), path)
+    values = numbers_of(table[rest].to_numpy(dtype=object), path)
     if ids is None or not truth.has_ids:
         _check_count(path, len(values), n)
     else:
@@ -192,7 +213,15 @@ def read_array(path: Path, truth: Labels) -> Array:
 
 
 def check_rows(values: np.ndarray, path: Path) -> np.ndarray:
-    """Return probabilities whose rows sum to exactly 1, or name the first row that is none."""
+    """Return probabilities, shape (n, C), whose rows sum to 1, or name the first row of others.
+
+    Rows may be off by a thousandth, as rounding leaves them; they are divided by their sum.
+
+    Raises
+    ------
+    UserError
+        A value that is missing, not finite or outside 0 to 1; a row with another sum.
+    """
     finite = np.isfinite(values).all(axis=1)
     if not finite.all():
         row = int(np.argmin(finite))
@@ -231,96 +260,9 @@ def _match(ids: np.ndarray, wanted: np.ndarray, path: Path) -> np.ndarray:
         )
     extra = len(ids) - len(wanted)
     if extra:
-        stranger = next(i for i in ids if i not in set(wanted))
+        stranger = ids[~np.isin(ids, wanted)][0]
         raise UserError(f"{path}: {extra} rows have no label, the first is id {stranger!r}")
     return order.astype(np.int64)
-
-
-def _load_npy(path: Path) -> np.ndarray:
-    require(path.is_file(), f"{path}: no such file")
-    try:
-        array = np.load(path, allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
-        raise UserError(f"{path}: not a plain .npy array: {_one_line(error)}") from None
-    require(
-        isinstance(array, np.ndarray) and array.ndim > 0 and len(array) > 0,
-        f"{path}: holds no rows",
-    )
-    return array
-
-
-def _read_table(path: Path) -> pd.DataFrame:
-    require(path.is_file(), f"{path}: no such file")
-    suffix = path.suffix.lower()
-    require(suffix in SUFFIXES, f"{path}: unknown file type; use one of {', '.join(SUFFIXES)}")
-    try:
-        if suffix == ".parquet":
-            table = pd.read_parquet(path)
-        else:
-            table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except (ValueError, OSError) as error:
-        raise UserError(f"{path}: cannot be read as {suffix}: {_one_line(error)}") from None
-    require(len(table) > 0, f"{path}: no rows below the header")
-    table.columns = [str(column).strip() for column in table.columns]
-    require(table.columns.is_unique, f"{path}: two columns have the same name")
-    return table
-
-
-def _id_column(table: pd.DataFrame) -> str | None:
-    if "id" in table:
-        return "id"
-    like = [c for c in table if re.fullmatch(r"(?:.*[_ ])?id", c, re.IGNORECASE)]
-    return like[0] if len(like) == 1 else None
-
-
-def _ids(table: pd.DataFrame, path: Path) -> np.ndarray | None:
-    column = _id_column(table)
-    if column is None:
-        return None
-    ids = np.array([str(value) for value in table[column]], dtype=object)
-    again = pd.Index(ids).duplicated()
-    require(not again.any(), f"{path}: id {ids[np.argmax(again)]!r} stands there twice")
-    return ids
-
-
-def _fold_column(table: pd.DataFrame, path: Path) -> np.ndarray | None:
-    if "fold" not in table:
-        return None
-    numbers = pd.to_numeric(table["fold"], errors="coerce").to_numpy(dtype=float)
-    bad = ~np.isfinite(numbers) | (numbers % 1 != 0)
-    require(not bad.any(), f"{path}: row {np.argmax(bad) + 1}: fold is not a whole number")
-    return numbers.astype(np.int64)
-
-
-def _numbers(values: np.ndarray, path: Path) -> np.ndarray:
-    try:
-        return values.astype(np.float64)
-    except (ValueError, TypeError):
-        pass
-    flat = values if values.ndim == 2 else values[:, None]
-    for row, cells in enumerate(flat, start=1):
-        for cell in cells:
-            if pd.isna(pd.to_numeric(pd.Series([cell]), errors="coerce")).any():
-                raise UserError(f"{path}: row {row}: {cell!r} is not a probability")
-    raise UserError(f"{path}: holds values of type {values.dtype}, not numbers")
-
-
-def _as_text(values: np.ndarray, path: Path) -> np.ndarray:
-    texts = np.empty(len(values), dtype=object)
-    for row, value in enumerate(values):
-        missing = value is None or value != value or str(value).strip() == ""
-        require(not missing, f"{path}: row {row + 1} has no label")
-        whole = isinstance(value, float | np.floating) and float(value).is_integer()
-        texts[row] = str(int(value)) if whole else str(value).strip()
-    return texts
-
-
-def _check_one_hot(values: np.ndarray, path: Path) -> None:
-    wrong = ~np.isin(values, (0, 1)).all(axis=1) | (values.sum(axis=1) != 1)
-    if wrong.any():
-        row = int(np.argmax(wrong))
-        shown = ", ".join(f"{v:g}" for v in values[row, :6])
-        raise UserError(f"{path}: row {row + 1} ({shown}): exactly one column must be 1, others 0")
 
 
 def _check_classes(codes: np.ndarray, classes: list[str], path: Path) -> None:
@@ -338,17 +280,10 @@ def _check_count(path: Path, rows: int, wanted: int) -> None:
     )
 
 
-def _sorted(names: set[str]) -> list[str]:
-    try:
-        return sorted(names, key=float)
-    except ValueError:
-        return sorted(names)
+def _numbered(n: int) -> np.ndarray:
+    return np.array([str(i) for i in range(n)], dtype=object)
 
 
 def _listed(names: object) -> str:
     shown = [repr(name) for name in names]
     return ", ".join(shown[:6]) + (", …" if len(shown) > 6 else "")
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from foldwise.stage import atomic, remove
+from foldwise.files import remove, write_csv
 
 
 def table(folds: list[dict[str, Any]]) -> pd.DataFrame:
@@ -37,5 +37,4 @@ def write(path: Path, folds: list[dict[str, Any]]) -> None:
     if not len(curves):
         remove(path)
         return
-    with atomic(path) as partial:
-        curves.to_csv(partial, index=False, lineterminator="\n")
+    write_csv(path, curves)

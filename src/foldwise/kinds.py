@@ -57,7 +57,10 @@ def script(text: str) -> str:
 
 
 def kinds_matrix(texts: list[str]) -> np.ndarray:
-    """Return the kind and the script of texts as 0 and 1, float32, in the order of `names`."""
+    """Return the kind and the script of texts as 0 and 1, float32, shape (n, columns).
+
+    The columns are those of `names`.
+    """
     found = np.zeros((len(texts), len(KINDS) + len(SCRIPTS)), dtype=np.float32)
     for row, text in enumerate(texts):
         found[row, KINDS.index(kind(text))] = 1

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from foldwise.stage import Run, read_json
+from foldwise.files import read_json
+from foldwise.stage import Run
 
 COLUMNS = (
     "model", "log_loss", "log_loss_low", "log_loss_high", "accuracy", "precision_macro",

@@ -155,6 +155,13 @@ def giveaway_words(
 
     Best by the share of the class's rows that hold the word less the share of the other rows
     that do (Youden's J): 1 is a label written into the text.
+
+    Parameters
+    ----------
+    texts : dict of str to ndarray of str, shape (n,)
+        By text column.
+    labels : ndarray of int64, shape (n,)
+    classes : list of str
     """
     best: dict[int, dict[str, Any]] = {}
     sizes = np.bincount(labels, minlength=len(classes)).astype(float)

@@ -10,14 +10,22 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
+from threadpoolctl import threadpool_limits
 
+from foldwise import balance, rows
 from foldwise.bootstrap import GroupBootstrap
-from foldwise.crossval import fit_on_share, unit_key
+from foldwise.crossval import make_task
+from foldwise.files import read_json, remove, write_json
+from foldwise.hashing import code_hash, content_hash
 from foldwise.metrics import row_log_loss
-from foldwise.stage import Run, content_hash, read_json, write_json
+from foldwise.models import model_class
+from foldwise.rows import class_names
+from foldwise.stage import Run
 from foldwise.terminal import track
+from foldwise.units import unit_key
 
 SHARES = (0.125, 0.25, 0.5)
+_FEWEST_OF_A_CLASS = 5  # training rows below which inner splits of a small share break down
 CHEAP = ("logreg", "svm", "lightgbm", "embedding")  # a transformer would cost as much again
 
 
@@ -43,7 +51,8 @@ def learning_curve(
     models = [name for name in run.competition.models if name in CHEAP]
     folds = pd.read_parquet(run.folds)["fold"].to_numpy()
     keys = [unit_key(run, name, int(k)) for name in models for k in np.unique(folds)]
-    key = content_hash(SHARES, bootstrap.draws, bootstrap.confidence, keys)
+    code = code_hash("foldwise.learning")
+    key = content_hash(SHARES, bootstrap.draws, bootstrap.confidence, keys, code)
     path = run.output / "learning_curve.json"
     stored = read_json(path)
     if stored and stored["key"] == key:
@@ -80,7 +89,7 @@ def _fit_all(
     cores = os.cpu_count() or 1
     workers = max(1, min(run.competition.jobs or cores, len(units)))
     work = Parallel(n_jobs=workers, return_as="generator")(
-        delayed(fit_on_share)(run, m, k, share, max(1, cores // workers)) for m, share, k in units
+        delayed(_fit_on_share)(run, m, k, share, max(1, cores // workers)) for m, share, k in units
     )
     made = track(work, "fitting on parts of the data", total=len(units))
     done = dict(zip(units, made, strict=True))
@@ -91,7 +100,48 @@ def _fit_all(
             found[name, share] = None
             if all(part is not None for part in parts):
                 loss = np.empty(len(labels))
-                for _, rows, probabilities in parts:
-                    loss[rows] = row_log_loss(labels[rows], probabilities)
+                for _, places, probabilities in parts:
+                    loss[places] = row_log_loss(labels[places], probabilities)
                 found[name, share] = float(np.mean([n for n, *_ in parts])), loss
     return found
+
+
+def _fit_on_share(
+    run: Run, model: str, fold: int, share: float, threads: int = 1
+) -> tuple[int, np.ndarray, np.ndarray] | None:
+    """Fit one model on a share of the training rows of a fold, whole groups drawn at random.
+
+    Nothing is stored. A smaller share of the same fold is a part of a larger one.
+
+    Parameters
+    ----------
+    run, model, fold, threads
+        As in `crossval.run_unit`.
+    share : float
+        Of the groups, above 0 and at most 1.
+
+    Returns
+    -------
+    tuple or None
+        Rows fitted on, positions of the fold's rows, and their probabilities, shape (n, C); None
+        where the share holds too few rows of a class to fit on.
+    """
+    classes, kind = class_names(run), model_class(model)
+    folds = pd.read_parquet(run.folds)["fold"].to_numpy()
+    data = rows.load(run, "train", classes, features=kind.uses_features)
+    inside = np.flatnonzero(folds != fold)
+    codes, groups = pd.factorize(data.groups[inside])
+    rank = np.random.default_rng(run.competition.seed + fold).permutation(len(groups))
+    train = data.take(inside[rank[codes] < round(share * len(groups))])
+    if np.bincount(train.labels, minlength=len(classes)).min() < _FEWEST_OF_A_CLASS:
+        return None
+    left_out = np.flatnonzero(folds == fold)
+    validation = data.take(left_out)
+    task, factors = make_task(run, model, fold, train.labels, classes, threads)
+    if run.competition.weights.oversample:
+        train = train.take(balance.oversample(train.labels, task.seed))
+    with threadpool_limits(threads):
+        fitted = kind.fit(train, task, validation if kind.uses_validation else None)
+        found = balance.correct(fitted.predict(validation.without_labels()), factors)
+    remove(task.scratch)
+    return len(train), left_out, found

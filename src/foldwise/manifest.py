@@ -7,14 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from foldwise import __version__
-from foldwise.stage import (
-    PACKAGE,
-    Run,
-    content_hash,
-    file_hash,
-    read_json,
-    write_json,
-)
+from foldwise.files import PACKAGE, read_json, write_json
+from foldwise.hashing import content_hash, file_hash
+from foldwise.stage import Run
 from foldwise.stages import ORDER
 
 PACKAGES = (

@@ -45,6 +45,21 @@ def scores(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
     }
 
 
+def check_probabilities(probabilities: np.ndarray, what: str) -> None:
+    """Raise unless probabilities, shape (n, C), are finite, in [0, 1], and rows sum to 1.
+
+    Raises
+    ------
+    FloatingPointError
+        With `what` they are.
+    """
+    if not np.isfinite(probabilities).all():
+        raise FloatingPointError(f"{what}: a probability is missing or not finite")
+    off = np.abs(probabilities.sum(axis=1) - 1).max(initial=0)
+    if probabilities.min(initial=0) < 0 or off > 1e-6:
+        raise FloatingPointError(f"{what}: probabilities do not sum to 1 (off by {off:.2g})")
+
+
 def row_log_loss(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     """Return -log p(true class) of each row, clipped as scikit-learn does, shape (n,)."""
     of_truth = probabilities[np.arange(len(labels)), labels]
@@ -120,7 +135,7 @@ def group_bootstrap(
 def paired_difference(
     values: np.ndarray, others: np.ndarray, groups: np.ndarray, **options: Any
 ) -> tuple[float, float, float]:
-    """Return the mean of `values - others` on the same rows and its interval.
+    """Return the mean of `values - others` on the same rows, all of shape (n,), and its interval.
 
     Further options are those of `group_bootstrap`.
     """

@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
-from foldwise.config import Bert as BertConfig
 from foldwise.errors import require
+from foldwise.sections import Bert as BertConfig
 
 
 def make_optimiser(network: Any, config: BertConfig) -> torch.optim.AdamW:
@@ -20,7 +20,7 @@ def make_optimiser(network: Any, config: BertConfig) -> torch.optim.AdamW:
     ----------
     network : torch.nn.Module
         Has the encoder as `base_model`.
-    config : foldwise.config.Bert
+    config : foldwise.sections.Bert
         `learning_rate`, `head_learning_rate`, `layer_decay` and `weight_decay` are read.
 
     Raises

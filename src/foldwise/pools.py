@@ -20,7 +20,7 @@ import numpy as np
 from scipy import optimize, special
 
 from foldwise.config import Competition
-from foldwise.linearfit import fit_scaling
+from foldwise.scaling import fit_scaling
 
 TITLES = {
     "mean": "equal-weight mean",

@@ -14,16 +14,17 @@ import numpy as np
 import pandas as pd
 
 from foldwise import balance, data
+from foldwise.celltext import as_text, text_column
 from foldwise.config import Competition
-from foldwise.crossval import folder_hashes
 from foldwise.errors import UserError, require
 from foldwise.featurise import featurise
+from foldwise.files import read_json
 from foldwise.models import MODELS, model_class
 from foldwise.pools import Pool
 from foldwise.rows import Rows
-from foldwise.stage import atomic, read_json
 from foldwise.terminal import track
 from foldwise.text import clean_column
+from foldwise.units import folder_hashes
 
 # Rows between two moves of the progress bar; sorted by length inside, that is enough.
 _CHUNK = 2000
@@ -132,7 +133,10 @@ class Predictor:
         return self.pool.predict(means) if self.pool else means[0]
 
     def predict_texts(self, texts: Sequence[str]) -> np.ndarray:
-        """Classify texts typed by hand; with several text columns they are one row's texts."""
+        """Return class probabilities, shape (n, C), of texts typed by hand.
+
+        With several text columns the texts are those of one row.
+        """
         columns = self.competition.data.text
         require(
             len(columns) == 1 or len(texts) == len(columns),
@@ -157,7 +161,7 @@ class Predictor:
         data.require_columns(table, list(config.text), path, "the training data's text columns")
         probabilities = self.predict(raw_texts(table, self.competition))
         best = probabilities.argmax(axis=1)
-        ids = table[config.id].map(data.as_text) if config.id in table else range(len(table))
+        ids = table[config.id].map(as_text) if config.id in table else range(len(table))
         result = pd.DataFrame({"id": ids})
         result["label"] = np.array(self.classes, dtype=object)[best]
         result["probability"] = probabilities.max(axis=1)
@@ -200,7 +204,7 @@ def raw_texts(table: pd.DataFrame, competition: Competition) -> dict[str, np.nda
     """Return the text columns of a raw table as `Predictor.predict` takes them."""
     texts = {}
     for name in competition.data.text:
-        values, _ = data.text_column(table[name])
+        values, _ = text_column(table[name])
         values[[value is None for value in values]] = ""
         texts[name] = values
     return texts
@@ -215,7 +219,10 @@ def raw_rows(texts: dict[str, np.ndarray], competition: Competition) -> Rows:
 
 
 def known_terms(units: list[Unit]) -> dict[str, np.ndarray]:
-    """Return every term that any of the models knows, so that texts are counted once for all."""
+    """Return the terms that any of the models knows, uint64, shape (k,), by kind.
+
+    Texts are then counted once for all of them.
+    """
     known: dict[str, list[np.ndarray]] = {}
     for unit in units:
         if unit.model.uses_features:
@@ -232,12 +239,6 @@ def show(probabilities: np.ndarray, classes: list[str]) -> str:
         others = ", ".join(f"{classes[i]} {row[i]:.3f}" for i in order[1:5])
         lines.append(f"{classes[order[0]]} {row[order[0]]:.3f}   ({others})")
     return "\n".join(lines)
-
-
-def write(table: pd.DataFrame, path: Path) -> None:
-    """Write predictions as csv, atomically."""
-    with atomic(path) as partial:
-        table.to_csv(partial, index=False, lineterminator="\n")
 
 
 def _record(folder: Path) -> dict[str, Any]:

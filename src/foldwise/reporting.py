@@ -6,8 +6,9 @@ from pathlib import Path
 from foldwise import config, foreign
 from foldwise.config import Competition
 from foldwise.errors import require
+from foldwise.files import lock, read_json
 from foldwise.manifest import write_manifest
-from foldwise.stage import Run, execute, lock, read_json
+from foldwise.stage import Run, execute
 
 
 def on_run(output: Path, input: Path | None, settings: Sequence[str]) -> Run:

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from foldwise.featuretable import FeatureTable
+from foldwise.files import read_json
 from foldwise.stage import Run
-from foldwise.termcounts import FeatureTable
 
 
 @dataclass(frozen=True)
@@ -54,10 +55,7 @@ class Rows:
 
 def from_table(table: pd.DataFrame, text: tuple[str, ...], classes: list[str]) -> Rows:
     """Make `Rows` from a canonical table (`id`, text columns, `group` and maybe `label`)."""
-    labels = None
-    if "label" in table:
-        codes = pd.Categorical(table["label"], categories=classes).codes
-        labels = np.asarray(codes, dtype=np.int64)
+    labels = class_indexes(table["label"], classes) if "label" in table else None
     return Rows(
         ids=table["id"].to_numpy(dtype=object),
         texts={name: table[name].to_numpy(dtype=object) for name in text},
@@ -78,3 +76,19 @@ def load(run: Run, split: str, classes: list[str], features: bool = False) -> Ro
 def table_path(run: Run, split: str) -> Path:
     """Path of the canonical table of a split."""
     return run.clean / f"{split}.parquet"
+
+
+def class_names(run: Run) -> list[str]:
+    """Class names in the order of the probability columns, as the clean stage found them."""
+    return read_json(run.clean / "audit.json")["classes"]
+
+
+def read_labels(run: Run, classes: list[str]) -> np.ndarray:
+    """Return the class index of every training row, int64, shape (n,)."""
+    table = pd.read_parquet(table_path(run, "train"), columns=["label"])
+    return class_indexes(table["label"], classes)
+
+
+def class_indexes(labels: pd.Series | np.ndarray, classes: list[str]) -> np.ndarray:
+    """Return the place of each label in `classes`, int64, shape (n,)."""
+    return np.asarray(pd.Categorical(labels, categories=classes).codes, dtype=np.int64)

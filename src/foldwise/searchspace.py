@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from foldwise.errors import UserError, require
-from foldwise.stage import PACKAGE
+from foldwise.files import PACKAGE
 
 
 class Span(BaseModel):

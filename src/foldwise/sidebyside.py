@@ -11,11 +11,12 @@ import numpy as np
 
 from foldwise.comparison import Evidence
 from foldwise.errors import UserError, require
+from foldwise.files import read_json, write_json, write_text
 from foldwise.metrics import scores
 from foldwise.page import cell, number, p_value, span, without_nan
 from foldwise.reporting import finished
 from foldwise.significance import clustered_mcnemar, holm, mean_test
-from foldwise.stage import Run, read_json, write_json, write_text
+from foldwise.stage import Run
 
 _UNSAID = ("jobs", "report", "title")  # settings that change no prediction
 

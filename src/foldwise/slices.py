@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from foldwise.bootstrap import GroupBootstrap
-from foldwise.config import Pair
 from foldwise.kinds import kind, script
+from foldwise.sections import Pair
 from foldwise.text import TURN
 
 _FEWEST = 30  # rows below which a slice is shown without an interval and never named the worst
@@ -161,11 +161,11 @@ def _order(values: np.ndarray) -> list[str]:
     """Return the distinct values: quantities from small to large, others by how many rows."""
     distinct, counts = np.unique(values.astype(str), return_counts=True)
     if any(name.startswith(("up to", "1 turn")) for name in distinct):
-        first = [int(re.search(r"\d[\d,]*", name).group().replace(",", "")) for name in distinct]
-        # "up to 9" comes before "10 to 20", and "over 20" after it.
-        rank = [
-            (0 if name.startswith("up to") else 2 if name.startswith("over") else 1, n)
-            for n, name in zip(first, distinct, strict=True)
-        ]
-        return [str(distinct[i]) for i in sorted(range(len(rank)), key=rank.__getitem__)]
+        return sorted(distinct.tolist(), key=_size)
     return distinct[np.argsort(-counts, kind="stable")].tolist()
+
+
+def _size(name: str) -> tuple[int, int]:
+    """Return the place of a quantity: "up to 9" before "10 to 20", and "over 20" after it."""
+    place = 0 if name.startswith("up to") else 2 if name.startswith("over") else 1
+    return place, int(re.search(r"\d[\d,]*", name).group().replace(",", ""))

@@ -44,6 +44,15 @@ def inner_split(
     """Split the rows of a training fold again, as `(fit, held_out)` positions.
 
     With fewer groups than `n` the rows are split singly: nothing better can be done.
+
+    Parameters
+    ----------
+    labels, groups : ndarray, shape (rows,)
+        Class indexes, and what stays together.
+    n : int
+        Number of splits.
+    seed : int
+        Seed of the draw.
     """
     codes = np.unique(groups, return_inverse=True)[1]
     if codes.max() + 1 < n:

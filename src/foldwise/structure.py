@@ -10,7 +10,7 @@ import numpy as np
 from scipy import sparse
 
 from foldwise import kinds
-from foldwise.config import Pair
+from foldwise.sections import Pair
 from foldwise.text import TURN
 
 _WORD = re.compile(r"\w+")

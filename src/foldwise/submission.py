@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from foldwise import data
 from foldwise.config import Competition
 from foldwise.errors import UserError, require
+from foldwise.fileformats import decode, read_delimited
 
 _SUM_TOLERANCE = 1e-3  # files rounded to four decimals are fine; a forgotten softmax is not
 
@@ -105,7 +105,7 @@ def check_size(path: Path, max_mb: float) -> None:
 def read(path: Path) -> pd.DataFrame:
     """Read a csv as text exactly as written, or say in one line why that fails."""
     require(path.is_file(), f"{path}: no such file")
-    table, _ = data.read_delimited(path, data.decode(path, "")[0], ",", [])
+    table, _ = read_delimited(path, decode(path, "")[0], ",", [])
     table.columns = [str(name) for name in table.columns]
     require(len(table.columns) >= 2, f"{path}: an id column and at least one more are needed")
     require(len(table) > 0, f"{path}: no rows below the header")
@@ -161,8 +161,8 @@ def _in_order(test: pd.DataFrame, ids: pd.Series) -> tuple[pd.DataFrame, list[st
         return test, ["the test file has no ids: rows follow the sample submission's order"]
     duplicated = ids[ids.duplicated()]
     require(duplicated.empty, f"sample submission: id {duplicated.iloc[:1].tolist()} occurs twice")
-    missing = [i for i in ids if i not in set(test["id"])]
-    extra = [i for i in test["id"] if i not in set(ids)]
+    missing = ids[~ids.isin(test["id"])].tolist()
+    extra = test["id"][~test["id"].isin(ids)].tolist()
     raise UserError(
         f"sample submission and test file have different ids: {len(missing)} only in the sample "
         f"(first: {missing[:1]}), {len(extra)} only in the test file (first: {extra[:1]})"
@@ -174,8 +174,12 @@ def _check_columns(columns: list[str], expected: list[str], name: str) -> None:
         return
     missing = [column for column in expected if column not in columns]
     extra = [column for column in columns if column not in expected]
-    if missing or extra:
-        parts = [f"missing {missing}"] * bool(missing) + [f"unexpected {extra}"] * bool(extra)
+    parts = []
+    if missing:
+        parts.append(f"missing {missing}")
+    if extra:
+        parts.append(f"unexpected {extra}")
+    if parts:
         raise UserError(f"{name}: columns: {'; '.join(parts)}; the sample has {expected}")
     raise UserError(f"{name}: columns are in the order {columns}; the sample has {expected}")
 

@@ -3,13 +3,15 @@
 import difflib
 import math
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from foldwise.celltext import as_text, is_writable, objects
 from foldwise.config import Competition
-from foldwise.data import as_text, is_writable, require_columns
+from foldwise.data import require_columns
 from foldwise.errors import UserError, require
 
 _TOLERATED = 0.5  # more rows without a label than this share is no accident
@@ -19,7 +21,16 @@ RESERVED = ("id", "fold", "group", "label")  # column names of the files under o
 def read_labels(
     table: pd.DataFrame, competition: Competition, path: Path
 ) -> tuple[np.ndarray, list[str]]:
-    """Return the label of every row, None where it has none, and notes.
+    """Return the label of every row, object, shape (n,), None where it has none, and notes.
+
+    Parameters
+    ----------
+    table : DataFrame
+        The raw training file.
+    competition : Competition
+        Which columns hold the target, and which classes there are.
+    path : Path
+        The file, for the messages.
 
     Raises
     ------
@@ -42,13 +53,13 @@ def read_labels(
     )
     _check_known(labels, list(data.classes), path)
     notes = [f"{path.name}: {missing} rows without a label dropped"] if missing else []
-    array = np.empty(len(labels), dtype=object)
-    array[:] = labels
-    return array, notes
+    return objects(labels), notes
 
 
 def class_names(competition: Competition, labels: np.ndarray) -> list[str]:
-    """Return the classes in order: as configured, as the one-hot columns, or sorted.
+    """Return the classes of some labels, shape (n,), in order.
+
+    That is as configured, as the one-hot columns, or sorted.
 
     Raises
     ------
@@ -56,7 +67,7 @@ def class_names(competition: Competition, labels: np.ndarray) -> list[str]:
         A configured class without a training row; fewer than two classes; a reserved name.
     """
     data, found = competition.data, Counter(labels)
-    names = list(data.classes) or (list(data.target) if data.one_hot else _sorted(list(found)))
+    names = list(data.classes) or (list(data.target) if data.one_hot else sorted_names(found))
     for name in names:
         require(name in found, f"class {name!r} (data.classes or data.target) has no training row")
         require(
@@ -108,7 +119,9 @@ def _stripped(value: object) -> str | None:
     return text.strip() or None if text is not None else None
 
 
-def _sorted(names: list[str]) -> list[str]:
+def sorted_names(names: Iterable[str]) -> list[str]:
+    """Return class names sorted: as numbers where all of them are, else as text."""
+    names = list(names)
     try:
         numbers = {name: float(name) for name in names}
     except ValueError:

@@ -1,4 +1,4 @@
-"""Term counts of every distinct text, and the table of features that the models slice.
+"""Term counts of every distinct text.
 
 One tokenising pass serves all columns, folds and models. A term is known by a 64-bit hash of
 its text, so a vocabulary is a sorted array of integers and n-grams are made by arithmetic on
@@ -11,15 +11,14 @@ fewer than `min_df` training rows over all folds together, which every fold woul
 
 import hashlib
 import re
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 from scipy import sparse
 
-from foldwise.config import Features
+from foldwise.sections import Features
 from foldwise.wordforms import word_forms
 
 _WORD = re.compile(r"\w+(?:['’]\w+)*")
@@ -47,71 +46,8 @@ class TermCounts:
 
     def restrict(self, hashes: np.ndarray) -> "TermCounts":
         """Return the counts with exactly the columns `hashes` (ascending), 0 where unknown."""
-        place = np.searchsorted(hashes, self.hashes)
-        place[place == len(hashes)] = 0
-        known = hashes[place] == self.hashes if len(hashes) else np.zeros(len(place), bool)
-        return TermCounts(_remap(self.matrix, np.where(known, place, -1), len(hashes)), hashes)
-
-
-@dataclass(frozen=True)
-class FeatureTable:
-    """Features of rows, stored once for each distinct text.
-
-    Attributes
-    ----------
-    counts : dict of str to TermCounts
-        By kind of term, "word" or "char"; one matrix row for each distinct text.
-    index : dict of str to ndarray of int32, shape (n,)
-        For each text column, the matrix row that holds the text of each table row.
-    structure : ndarray of float32, shape (n_texts, d)
-        Length and format features of each distinct text (`foldwise.structure.NAMES`).
-    overlap : ndarray of float32, shape (n, k)
-        Features of a table row that need several of its texts (`foldwise.structure.overlap`).
-    """
-
-    counts: dict[str, TermCounts]
-    index: dict[str, np.ndarray]
-    structure: np.ndarray
-    overlap: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.overlap)
-
-    def take(self, rows: np.ndarray) -> "FeatureTable":
-        """Return the table of the rows at positions `rows`; the texts are shared, not copied."""
-        index = {column: texts[rows] for column, texts in self.index.items()}
-        return replace(self, index=index, overlap=self.overlap[rows])
-
-    def save(self, folder: Path) -> None:
-        """Write the table as plain arrays that can be memory-mapped."""
-        folder.mkdir(parents=True, exist_ok=True)
-        for kind, counts in self.counts.items():
-            np.save(folder / f"{kind}.hashes.npy", counts.hashes)
-            for part in ("data", "indices", "indptr"):
-                np.save(folder / f"{kind}.{part}.npy", getattr(counts.matrix, part))
-        np.savez(folder / "index.npz", **self.index)
-        np.save(folder / "structure.npy", self.structure)
-        np.save(folder / "overlap.npy", self.overlap)
-
-    @classmethod
-    def load(cls, folder: Path) -> "FeatureTable":
-        """Memory-map a table: workers on one machine share its pages."""
-        counts = {}
-        for path in sorted(folder.glob("*.hashes.npy")):
-            kind = path.name.partition(".")[0]
-            parts = ("data", "indices", "indptr")
-            data = [np.load(folder / f"{kind}.{part}.npy", mmap_mode="r") for part in parts]
-            hashes = np.load(path)
-            shape = (len(data[2]) - 1, len(hashes))
-            counts[kind] = TermCounts(sparse.csr_matrix(tuple(data), shape=shape), hashes)
-        with np.load(folder / "index.npz") as stored:
-            index = {column: stored[column] for column in stored.files}
-        return cls(
-            counts=counts,
-            index=index,
-            structure=np.load(folder / "structure.npy"),
-            overlap=np.load(folder / "overlap.npy"),
-        )
+        place = term_places(self.hashes, hashes)
+        return TermCounts(_remap(self.matrix, place, len(hashes)), hashes)
 
 
 def distinct(columns: dict[str, np.ndarray]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
@@ -184,6 +120,15 @@ def frequent(counts: TermCounts, rows_of_text: np.ndarray, min_df: int) -> TermC
     keep = document_frequency(counts.matrix, rows_of_text) >= min_df
     place = np.where(keep, np.cumsum(keep) - 1, -1)
     return TermCounts(_remap(counts.matrix, place, int(keep.sum())), counts.hashes[keep])
+
+
+def term_places(hashes: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Return where each of `hashes` stands in `known` (ascending), -1 where it does not, int64."""
+    place = np.searchsorted(known, hashes)
+    place[place == len(known)] = -1
+    if len(known):
+        place[known[place] != hashes] = -1
+    return place
 
 
 def document_frequency(matrix: sparse.csr_matrix, rows_of_text: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 
-from foldwise.config import Clean
+from foldwise.sections import Clean
 
 TURN = "\x1e"  # ASCII "record separator": joins the turns of a conversation in one text
 

@@ -13,9 +13,10 @@ from scipy import sparse
 
 from foldwise.blocks import Block, Blocks, Terms
 from foldwise.config import Competition
-from foldwise.stage import read_json, write_json
+from foldwise.featuretable import FeatureTable
+from foldwise.files import read_json, write_json
 from foldwise.structure import NAMES, overlap_names
-from foldwise.termcounts import FeatureTable, document_frequency
+from foldwise.termcounts import document_frequency, term_places
 
 _CHUNK_ROWS = 16384  # of pairs whose terms are laid side by side at a time
 
@@ -124,8 +125,10 @@ class Design:
         n_odd = 2 if context and table.overlap.shape[1] else 0
         others = [of[column] for column in self.columns if column not in (first, second)]
         odd = np.hstack([a - b, table.overlap[:, :n_odd]])
-        even = [abs(a - b), (a + b) / 2, *others, table.overlap[:, n_odd:], abs(odd[:, -n_odd:])]
-        return {"odd": odd, "even": np.hstack(even if n_odd else even[:-1])}
+        even = [abs(a - b), (a + b) / 2, *others, table.overlap[:, n_odd:]]
+        if n_odd:
+            even.append(abs(odd[:, -n_odd:]))
+        return {"odd": odd, "even": np.hstack(even)}
 
     def save(self, folder: Path) -> None:
         """Write the design into a folder."""
@@ -155,7 +158,7 @@ class Design:
         return cls(fields, shift, scale, *rest)
 
     def hashes(self) -> dict[str, np.ndarray]:
-        """Return every term the design knows, by kind: what must be counted in new texts."""
+        """Return the terms the design knows, uint64, shape (k,), by kind: what is to be counted."""
         kinds = sorted({field.kind for field in self.fields})
         return {
             kind: np.unique(np.concatenate([f.hashes for f in self.fields if f.kind == kind]))
@@ -187,11 +190,8 @@ def _weighted(table: FeatureTable, field: Field) -> tuple[sparse.csr_matrix, lis
     places = np.stack([table.index[column] for column in field.columns])
     used, place = np.unique(places, return_inverse=True)
     counts = table.counts[field.kind]
-    column = np.searchsorted(field.hashes, counts.hashes)
-    column[column == len(field.hashes)] = 0
-    known = field.hashes[column] == counts.hashes if len(field.hashes) else column < 0
     matrix = counts.matrix[used]
-    target = np.where(known, column, -1)[matrix.indices]
+    target = term_places(counts.hashes, field.hashes)[matrix.indices]
     kept = target >= 0
     ends = np.concatenate([[0], np.cumsum(kept)])[matrix.indptr]
     target = target[kept].astype(np.int32)

@@ -16,7 +16,8 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from foldwise.stage import atomic, code_hash, content_hash
+from foldwise.files import atomic
+from foldwise.hashing import code_hash, content_hash
 
 _DIGEST = 16
 

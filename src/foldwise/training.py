@@ -21,7 +21,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from transformers import get_scheduler
 
 from foldwise import distributed
-from foldwise.batching import step_batches, token_batches
+from foldwise.batching import Examples, step_batches, token_batches
 from foldwise.checkpoint import Checkpoint, training_key
 from foldwise.curve import Curve, Labelled, Plan
 from foldwise.errors import require
@@ -61,6 +61,37 @@ class Record:
     steps: int = 0
     epochs: int = 0
     best_epoch: int = 0
+
+
+@dataclass(frozen=True)
+class _Epoch:
+    """The training rows as they are read in one epoch.
+
+    Attributes
+    ----------
+    examples : Examples
+    lengths : ndarray of int64, shape (n,)
+        Tokens of each row.
+    swapped : ndarray of bool, shape (n,)
+        Whether a row is read with A and B in each other's place.
+    labels : ndarray of int64, shape (n,)
+        Class indexes, after the swaps.
+    """
+
+    examples: Examples
+    lengths: np.ndarray
+    swapped: np.ndarray
+    labels: np.ndarray
+
+    @classmethod
+    def draw(
+        cls, train: Labelled, plan: Plan, epoch: int, generator: np.random.Generator
+    ) -> "_Epoch":
+        examples = train.drawn(plan.seed, epoch)
+        lengths = examples.lengths
+        swapped = generator.random(len(lengths)) < (0.5 if plan.turn else 0.0)
+        labels = np.where(swapped, plan.turned[train.labels], train.labels)
+        return cls(examples, lengths, swapped, labels)
 
 
 def train(
@@ -133,33 +164,14 @@ def train(
     news = News(plan.fold, per_epoch * config.epochs, record.steps)
     for epoch in range(record.epochs + 1, config.epochs + 1):
         order = json.dumps(generator.bit_generator.state)
-        examples = train.drawn(plan.seed, epoch)
-        lengths = examples.lengths
-        swapped = generator.random(len(lengths)) < (0.5 if plan.turn else 0.0)
-        labels = np.where(swapped, plan.turned[train.labels], train.labels)
-        steps = step_batches(lengths, config.batch_size, generator)
+        drawn = _Epoch.draw(train, plan, epoch, generator)
+        steps = step_batches(drawn.lengths, config.batch_size, generator)
         # A resumed epoch is drawn again as it was, and its finished steps are left out.
         for rows in steps[record.steps - (epoch - 1) * per_epoch :]:
             start = time.perf_counter()
             network.train()
             distributed.seed_step(plan.seed, record.steps)
-            counts = torch.zeros(5, dtype=torch.float64)
-            sums = torch.zeros(2, dtype=torch.float32, device=device.name)
-            mine = distributed.share(rows, lengths)
-            for part in token_batches(lengths, config.batch_tokens, mine):
-                inputs = examples.batch(part, swapped[part])
-                widths = inputs["attention_mask"].sum(dim=1)
-                counts[2] += widths.sum()
-                counts[3] += inputs["attention_mask"].numel()
-                counts[4] += (widths**2).sum()
-                truth = torch.from_numpy(labels[part]).to(device.name)
-                logits = forward(call, inputs, device)
-                objective = weighted_loss(logits, truth, weights, config.label_smoothing)
-                scaler.scale(objective / len(rows)).backward()
-                with torch.no_grad():
-                    sums[0] += weighted_loss(logits, truth, weights)
-                    sums[1] += (logits.argmax(1) == truth).sum()
-            counts[:2] = sums.cpu()
+            counts = _accumulate_gradients(call, drawn, rows, plan, scaler, weights)
             distributed.add_up(network, counts)
             scaler.unscale_(optimiser)
             norm = torch.nn.utils.clip_grad_norm_(network.parameters(), config.max_grad_norm)
@@ -199,6 +211,57 @@ def train(
     elif kept is not network:
         network.load_state_dict(kept.state_dict())
     return record
+
+
+def _accumulate_gradients(
+    call: Callable,
+    drawn: _Epoch,
+    rows: np.ndarray,
+    plan: Plan,
+    scaler: Any,
+    weights: torch.Tensor,
+) -> torch.Tensor:
+    """Add up the gradients of this process's share of a step, and return what it has seen.
+
+    Parameters
+    ----------
+    call : callable
+        The network, perhaps compiled.
+    drawn : _Epoch
+        The rows as they are read in this epoch.
+    rows : ndarray of int64
+        Positions of the step's rows, over all processes.
+    plan : Plan
+        How to train.
+    scaler : torch.amp.GradScaler
+        Scales the loss.
+    weights : tensor of float32, shape (C,)
+        Class weights, on the device.
+
+    Returns
+    -------
+    tensor of float64, shape (5,)
+        Loss, hits, tokens, places with padding, squared lengths: sums over the rows.
+    """
+    config, device = plan.config, plan.device
+    counts = torch.zeros(5, dtype=torch.float64)
+    sums = torch.zeros(2, dtype=torch.float32, device=device.name)  # fetched once a step
+    mine = distributed.share(rows, drawn.lengths)
+    for part in token_batches(drawn.lengths, config.batch_tokens, mine):
+        inputs = drawn.examples.batch(part, drawn.swapped[part])
+        widths = inputs["attention_mask"].sum(dim=1)
+        counts[2] += widths.sum()
+        counts[3] += inputs["attention_mask"].numel()
+        counts[4] += (widths**2).sum()
+        truth = torch.from_numpy(drawn.labels[part]).to(device.name)
+        logits = forward(call, inputs, device)
+        objective = weighted_loss(logits, truth, weights, config.label_smoothing)
+        scaler.scale(objective / len(rows)).backward()
+        with torch.no_grad():
+            sums[0] += weighted_loss(logits, truth, weights)
+            sums[1] += (logits.argmax(1) == truth).sum()
+    counts[:2] = sums.cpu()
+    return counts
 
 
 def weighted_loss(

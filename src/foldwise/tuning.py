@@ -10,113 +10,21 @@ the same folds flatters itself; the nested score chooses again without each fold
 """
 
 import json
-import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
-from threadpoolctl import threadpool_limits
 
-from foldwise import balance, config, crossval, metrics, rows
-from foldwise.config import Competition
-from foldwise.errors import UserError, require
-from foldwise.models import model_class
-from foldwise.rows import Rows
-from foldwise.searchspace import Span
-from foldwise.stage import Run, check_inputs, content_hash, remove, write_json, write_text
+from foldwise import metrics
+from foldwise.errors import UserError
+from foldwise.files import remove, write_json, write_text
+from foldwise.hashing import content_hash
 from foldwise.terminal import track
+from foldwise.tuner import Tuner
+from foldwise.units import unit_key
 
 _STARTUP_TRIALS = 5  # before the median of the others means anything
-
-
-@dataclass(frozen=True)
-class Tuner:
-    """One model of one competition, its data in memory.
-
-    Attributes
-    ----------
-    run : Run
-        The competition and its folders.
-    model : str
-        Name of the model.
-    space : dict of str to Span
-        Where each key is looked for.
-    data : Rows
-        All training rows.
-    fold : ndarray of int, shape (n,)
-        Fold of each row.
-    classes : list of str
-        Class names.
-    """
-
-    run: Run
-    model: str
-    space: dict[str, Span]
-    data: Rows
-    fold: np.ndarray
-    classes: list[str]
-
-    @classmethod
-    def load(cls, run: Run, model: str, space: dict[str, Span]) -> "Tuner":
-        """Read the rows and folds that the stages wrote, if they are whole and up to date."""
-        read = [run.folds, *(rows.table_path(run, split) for split in ("train", "test"))]
-        check_inputs("baselines", [*read, run.features / "features.json"], run)
-        classes = crossval.class_names(run)
-        data = rows.load(run, "train", classes, features=model_class(model).uses_features)
-        folds = pd.read_parquet(run.folds)
-        require(list(folds["id"]) == list(data.ids), f"{run.folds}: not the folds of these rows")
-        return cls(run, model, space, data, folds["fold"].to_numpy(), classes)
-
-    def competition(self, values: dict[str, Any]) -> Competition:
-        """Return the configuration with other settings of the model."""
-        return config.with_section(
-            self.run.competition, self.model, self.as_setting(values), "search space"
-        )
-
-    def as_setting(self, values: dict[str, Any]) -> dict[str, Any]:
-        """Return values as they stand in a file: a list of one where the key holds candidates."""
-        section = getattr(self.run.competition, self.model)
-        for key in values:
-            require(hasattr(section, key), f"search space: [{self.model}] has no key {key!r}")
-        lists = {key for key in values if isinstance(getattr(section, key), tuple)}
-        return {key: [value] if key in lists else value for key, value in values.items()}
-
-    def predict(self, values: dict[str, Any], fold: int, without: int | None) -> np.ndarray:
-        """Fit without a fold (and without another one) and predict that fold, shape (rows, C)."""
-        competition = self.competition(values)
-        run = replace(self.run, competition=competition)
-        left = self.fold != fold
-        if without is not None:
-            left &= self.fold != without
-        train = self.data.take(np.flatnonzero(left))
-        held = self.data.take(np.flatnonzero(self.fold == fold)).without_labels()
-        threads = os.cpu_count() or 1
-        task, factors = crossval.make_task(
-            run, self.model, fold, train.labels, self.classes, threads
-        )
-        task = replace(task, scratch=run.output / "tune" / f".{self.model}.{os.getpid()}")
-        if competition.weights.oversample:
-            train = train.take(balance.oversample(train.labels, task.seed))
-        with threadpool_limits(threads):
-            fitted = model_class(self.model).fit(train, task, None)
-            found = balance.correct(fitted.predict(held), factors)
-        remove(task.scratch)
-        return found
-
-    def score(self, probabilities: np.ndarray, fold: int) -> float:
-        """Return the competition's metric on a fold, so that lower is better."""
-        labels = self.data.labels[self.fold == fold]
-        metric = self.run.competition.metric
-        value = metrics.scores(labels, probabilities)[metric]
-        return value if metric == "log_loss" else -value
-
-    def mean(self, scores: dict[int, float]) -> float:
-        """Return the mean over folds, each weighted by its rows."""
-        sizes = [int((self.fold == k).sum()) for k in scores]
-        return float(np.average(list(scores.values()), weights=sizes))
 
 
 def tune(tuner: Tuner, trials: int, nested: bool) -> dict[str, Any]:
@@ -175,12 +83,14 @@ def describe(report: dict[str, Any], override: Path) -> list[str]:
             f"nested (chosen without the fold it is judged on): {report['nested']:.4f}; the tuned "
             f"score is optimistic by {report['optimism']:.4f}"
         )
-        reading = "better than the defaults" if high < 0 else (
-            "worse than the defaults" if low > 0 else "not told apart from the defaults"
-        )  # fmt: skip
+        reading = "not told apart from"
+        if high < 0:
+            reading = "better than"
+        elif low > 0:
+            reading = "worse than"
         lines.append(
             f"log loss nested minus defaults: {report['difference']:+.4f} "
-            f"({low:+.4f} to {high:+.4f} over groups): {reading}"
+            f"({low:+.4f} to {high:+.4f} over groups): {reading} the defaults"
         )
     else:
         lines.append("by how much it is optimistic: --nested")
@@ -244,12 +154,15 @@ def _nested(
         chosen[place], plain[place] = tuner.predict(values, k, None), tuner.predict({}, k, None)
         found[k] = tuner.score(chosen[place], k)
     losses = [metrics.row_log_loss(tuner.data.labels, p) for p in (chosen, plain)]
-    config_ = tuner.run.competition.report
+    competition = tuner.run.competition
     difference, low, high = metrics.paired_difference(
-        *losses, tuner.data.groups,
-        draws=config_.bootstrap, confidence=config_.confidence, seed=tuner.run.competition.seed,
-    )  # fmt: skip
-    sign = 1 if tuner.run.competition.metric == "log_loss" else -1
+        *losses,
+        tuner.data.groups,
+        draws=competition.report.bootstrap,
+        confidence=competition.report.confidence,
+        seed=competition.seed,
+    )
+    sign = 1 if competition.metric == "log_loss" else -1
     return {
         "nested": sign * tuner.mean(found),
         "optimism": tuner.mean(found) - tuned,
@@ -265,7 +178,7 @@ def _study(optuna: Any, tuner: Tuner, without: int | None) -> Any:
     journal = optuna.storages.journal.JournalFileBackend(str(folder / "journal.log"))
     # Other data, folds, settings or code: another study.
     key = content_hash(
-        crossval.unit_key(tuner.run, tuner.model, 0),
+        unit_key(tuner.run, tuner.model, 0),
         {name: span.model_dump() for name, span in tuner.space.items()},
     )
     name = f"{tuner.model}-{key[:12]}" + ("" if without is None else f"-without-{without}")

@@ -5,7 +5,8 @@ from typing import Any
 import pandas as pd
 
 from foldwise.comparison import Evidence
-from foldwise.stage import Run, read_json
+from foldwise.files import read_json
+from foldwise.stage import Run
 
 _WORST_ECE = 0.1
 _FEW_GROUPS = 50

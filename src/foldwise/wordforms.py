@@ -6,7 +6,7 @@ thousand forms, and a stemmer is slow.
 
 from collections.abc import Callable
 
-from foldwise.config import Features
+from foldwise.sections import Features
 
 
 def stop_words(config: Features) -> tuple[frozenset[str], list[str]]:

@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from foldwise import data
+from foldwise.celltext import text_column
 from foldwise.config import load
 from foldwise.errors import UserError
 from foldwise.kaggle.hidden import hidden_test
@@ -29,7 +30,7 @@ def test_rows_are_drawn_again_under_new_ids_some_empty_some_long(tmp_path):
     assert len(table) == table["id"].nunique() == 100
     assert not set(table["id"]) & {str(i) for i in range(30)}
     for name in config.data.text:
-        values, turns = data.text_column(table[name])
+        values, turns = text_column(table[name])
         assert turns  # still lists of turns, so that they are read as in training
         assert sum(value == (None,) for value in values) == 1
         assert max(len(value[0] or "") for value in values) == 100_000
@@ -45,7 +46,7 @@ def test_other_formats_read_back_the_same(tmp_path, name):
     (folder / name).write_text("only its name matters here")
     table, _ = data.read_table(hidden_test(config, folder, 50, COLUMNS, tmp_path / "out"), config)
     assert len(table) == 50
-    assert data.text_column(table["prompt"])[1]
+    assert text_column(table["prompt"])[1]
 
 
 def test_a_headerless_file_is_refused(tmp_path):

@@ -11,6 +11,7 @@ import pytest
 
 from foldwise import config, kaggle
 from foldwise.errors import UserError
+from foldwise.files import PACKAGE, read_json, write_json
 from foldwise.kaggle import notebook, sandbox, worker
 from foldwise.kaggle.bundle import bundle
 from foldwise.kaggle.contents import Bundle
@@ -20,7 +21,7 @@ from foldwise.kaggle.rehearse import rehearse
 from foldwise.manifest import write_manifest
 from foldwise.predict import Predictor
 from foldwise.simulation import simulate
-from foldwise.stage import PACKAGE, Run, execute, read_json, write_json
+from foldwise.stage import Run, execute
 from foldwise.stages import ORDER
 from foldwise.submission import check, read
 

@@ -11,26 +11,19 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
-
-from foldwise import __version__, data, submission
+from foldwise import data
 from foldwise.config import Competition
-from foldwise.crossval import stamp
 from foldwise.errors import require
+from foldwise.files import PACKAGE, atomic, read_json, write_json, write_text
 from foldwise.kaggle import cells
-from foldwise.kaggle.contents import RECORD, sha256
-from foldwise.models import TRANSFORMERS, model_class
+from foldwise.kaggle.weights import write_weights
+from foldwise.models import TRANSFORMERS
+from foldwise.modelsource import packaged_folder
 from foldwise.predict import Predictor
-from foldwise.rows import Rows
-from foldwise.stage import PACKAGE, atomic, file_hash, read_json, remove, write_json, write_text
-from foldwise.terminal import say, track
+from foldwise.terminal import say
 
 USER = "INSERT_USER_HERE"  # what `push` replaces by the name behind the token
 ACCELERATOR = "NvidiaTeslaT4"
-HALF_TOLERANCE = 1e-3
-_CHECKED_ROWS = 128  # training rows on which half precision is judged
-_NOT_NEEDED = ("oof.parquet", "test.parquet", "metrics.json")
 
 
 def bundle(output: Path, user: str = USER) -> Path:
@@ -56,7 +49,7 @@ def bundle(output: Path, user: str = USER) -> Path:
     with atomic(target) as partial:
         partial.mkdir(parents=True)
         _code(partial / "code", competition)
-        record = _weights(partial / "weights", output, predictor, competition)
+        record = write_weights(partial / "weights", output, predictor, competition)
         _notebooks(partial, competition, record)
         slugs = {name: slug(competition, name) for name in ("code", "weights", "submit", "train")}
         for name in ("code", "weights"):
@@ -91,151 +84,24 @@ def _code(folder: Path, competition: Competition) -> None:
         getattr(competition, name).model for name in TRANSFORMERS if name in competition.models
     }
     if "packaged" in wanted:
-        from foldwise.pretrained import packaged_folder
-
         shutil.copytree(packaged_folder(), folder / "encoder")
 
 
-def _weights(
-    folder: Path, output: Path, predictor: Predictor, competition: Competition
-) -> dict[str, Any]:
-    """Copy the folds of the ensemble's members and describe them."""
-    pool = predictor.pool
-    models: dict[str, Any] = {}
-    for (name, folds), weight in zip(predictor.units.items(), pool.weights, strict=True):
-        for fold in folds:
-            shutil.copytree(
-                fold,
-                folder / "models" / name / fold.name,
-                ignore=shutil.ignore_patterns(*_NOT_NEEDED),
-            )
-            stamp(folder / "models" / name / fold.name)
-        member: dict[str, Any] = {
-            "weight": weight.tolist(),
-            "folds": [fold.name for fold in folds],
-            "needs_terms": model_class(name).uses_features,
-            "averages": bool((read_json(folds[0] / "packing.json") or {}).get("averaging")),
-        }
-        if name in TRANSFORMERS:
-            member |= _halved(folder / "models" / name, folds, name, predictor, output)
-        models[name] = member
-    prior = _shares(output, predictor.classes)
-    row = _constant_row(prior, predictor.classes, competition, output)
-    record = {
-        "foldwise": __version__,
-        "competition": competition.model_dump(mode="json"),
-        "classes": predictor.classes,
-        "method": pool.method,
-        "bias": pool.bias.tolist(),
-        "models": models,
-        "prior": prior.tolist(),
-        "columns": list(row),
-        "prior_row": {name: row[name] for name in list(row)[1:]},
-        "manifest": file_hash(output / "manifest.json"),
-        "log_loss": read_json(output / "ensemble" / "weights.json")["overall"]["log_loss"],
-    }
-    files = sorted(path for path in (folder / "models").rglob("*") if path.is_file())
-    record["sha256"] = {str(path.relative_to(folder)): sha256(path) for path in files}
-    write_json(folder / RECORD, record)
-    return record
-
-
-def _halved(
-    folder: Path, folds: list[Path], model: str, predictor: Predictor, output: Path
-) -> dict[str, Any]:
-    """Store encoders in half precision where that changes no prediction noticeably."""
-    from foldwise.kaggle import halving
-
-    if model == "embedding":
-        _share_encoder(folder, folds)
-    rows = _some_rows(output, predictor.competition)
-    half = folder.with_name(f"{model}.half")
-    shutil.copytree(folder, half)
-    changes = []
-    for copy in [half / "encoder"] if model == "embedding" else [half / f.name for f in folds]:
-        halving.halve(copy)
-    for fold in folds:
-        stamp(half / fold.name)
-    for fold in track(folds, f"half precision, {model}"):
-        here = (folder / fold.name, half / fold.name)
-        changes.append(halving.change(*here, model, predictor.classes, rows))
-    kept = max(changes) <= HALF_TOLERANCE
-    if kept:
-        remove(folder)
-        half.rename(folder)
-    else:
-        remove(half)
-    return {"half": kept, "half_changes": max(changes), "half_rows": len(rows)}
-
-
-def _share_encoder(folder: Path, folds: list[Path]) -> None:
-    """Store a frozen encoder once, not once a fold, and also where it came as a package."""
-    source = folds[0] / "encoder"
-    if not source.is_dir():
-        from foldwise.pretrained import packaged_folder
-
-        source = packaged_folder()
-    shutil.copytree(source, folder / "encoder")
-    for fold in folds:
-        remove(folder / fold.name / "encoder")
-        layout = read_json(folder / fold.name / "embedding.json")
-        write_json(folder / fold.name / "embedding.json", layout | {"model": "../encoder"})
-        stamp(folder / fold.name)
-
-
-def _some_rows(output: Path, competition: Competition) -> Rows:
-    table = pd.read_parquet(output / "clean" / "train.parquet")
-    table = table.sample(min(_CHECKED_ROWS, len(table)), random_state=competition.seed)
-    texts = {name: table[name].to_numpy(dtype=object) for name in competition.data.text}
-    ids = table["id"].to_numpy(dtype=object)
-    return Rows(ids=ids, texts=texts, groups=ids)
-
-
-def _shares(output: Path, classes: list[str]) -> np.ndarray:
-    labels = pd.read_parquet(output / "clean" / "train.parquet", columns=["label"])["label"]
-    counts = labels.value_counts().reindex(classes, fill_value=0).to_numpy(dtype=float)
-    return (counts + 1) / (counts + 1).sum()
-
-
-def _constant_row(
-    prior: np.ndarray, classes: list[str], competition: Competition, output: Path
-) -> dict[str, Any]:
-    """Return the submission's row for the class shares, by column, the id first."""
-    sample, made = None, output / "submission.csv"
-    if made.exists():
-        sample = submission.read(made).iloc[:1].copy()
-        sample.iloc[0, 0] = "0"
-    table = pd.DataFrame([prior], columns=classes)
-    table.insert(0, "id", ["0"])
-    row, _ = submission.build(table, classes, competition, sample)
-    first = row.to_dict("records")[0]
-    return {column: first[column] for column in row.columns}
-
-
 def _notebooks(folder: Path, competition: Competition, record: dict[str, Any]) -> None:
-    config = competition.data
-    names = {part: [p.name for p in paths] for part, paths in _names(competition).items()}
-    constants = {"ID": config.id, "TEXT": list(config.text), "COLUMNS": list(config.columns)}
-    header = {"HEADER": record["columns"], "PRIOR": record["prior_row"]}
+    config, files = competition.data, data.candidates(competition, Path())
+    names = {part: [path.name for path in paths] for part, paths in files.items()}
     target = list(config.target) if config.one_hot else [config.target]
-    for name, notebook in (
-        (
-            "submit",
-            cells.submit_notebook(competition.name, constants | {"NAMES": names["test"]} | header),
-        ),
-        (
-            "train",
-            cells.train_notebook(
-                competition.name, constants | {"NAMES": names["train"], "TARGET": target}
-            ),
-        ),
-    ):
+    common = {"ID": config.id, "TEXT": list(config.text), "COLUMNS": list(config.columns)}
+    header = {"HEADER": record["columns"], "PRIOR": record["prior_row"]}
+    submit = common | {"NAMES": names["test"]} | header
+    train = common | {"NAMES": names["train"], "TARGET": target}
+    notebooks = {
+        "submit": cells.submit_notebook(competition.name, submit),
+        "train": cells.train_notebook(competition.name, train),
+    }
+    for name, notebook in notebooks.items():
         (folder / name).mkdir()
         cells.write_notebook(folder / name / f"foldwise-{name}.ipynb", notebook)
-
-
-def _names(competition: Competition) -> dict[str, list[Path]]:
-    return data.candidates(competition, Path())
 
 
 def _kernel(competition: Competition, user: str, name: str, sources: list[str]) -> dict[str, Any]:

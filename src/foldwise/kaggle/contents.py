@@ -9,8 +9,8 @@ import numpy as np
 
 from foldwise.config import Competition
 from foldwise.errors import UserError, require
+from foldwise.files import read_json
 from foldwise.pools import Pool
-from foldwise.stage import read_json
 
 RECORD = "bundle.json"
 

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from foldwise import data
+from foldwise.celltext import as_text, text_column
 from foldwise.config import Competition
 from foldwise.errors import UserError, require
 
@@ -50,8 +51,8 @@ def hidden_test(
     order = np.concatenate([generator.permutation(len(table)) for _ in range(draws)])[:n_rows]
     test = table[list(config.text)].iloc[order].reset_index(drop=True)
     for name in config.text:
-        _disturb(test, name, data.text_column(table[name])[1], generator)
-    known = set(table[config.id].map(data.as_text)) if config.id in table else set()
+        _disturb(test, name, text_column(table[name])[1], generator)
+    known = set(table[config.id].map(as_text)) if config.id in table else set()
     ids = _new_ids(known, n_rows, generator)
     test.insert(0, config.id, ids)
     target.mkdir(parents=True, exist_ok=True)
@@ -69,7 +70,7 @@ def _disturb(test: pd.DataFrame, name: str, turns: bool, generator: np.random.Ge
     values = np.array(test[name], dtype=object)
     values[cells[:n_empty]] = "[null]" if turns else ""
     for row in cells[n_empty : n_empty + n_long]:
-        text = data.as_text(values[row]) or "long"
+        text = as_text(values[row]) or "long"
         long = (text * (_LONG_CHARS // max(1, len(text)) + 1))[:_LONG_CHARS]
         values[row] = json.dumps([long]) if turns else long
     test[name] = values

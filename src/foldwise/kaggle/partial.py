@@ -26,6 +26,14 @@ class Predictions:
     def add(self, model: str, rows: np.ndarray, probabilities: np.ndarray) -> None:
         """Add what one fold of a model says of some rows.
 
+        Parameters
+        ----------
+        model : str
+            One of `models`.
+        rows : ndarray of int64, shape (m,)
+            Positions in the test file.
+        probabilities : ndarray of float64, shape (m, C)
+
         Raises
         ------
         ValueError

@@ -8,9 +8,10 @@ import re
 from pathlib import Path
 
 from foldwise.errors import UserError, require
+from foldwise.files import read_json, write_json, write_text
+from foldwise.hashing import file_hash
 from foldwise.kaggle.bundle import ACCELERATOR, USER
 from foldwise.kaggle.client import kaggle, user, wait_until
-from foldwise.stage import file_hash, read_json, write_json, write_text
 from foldwise.terminal import say
 
 _READY_SECONDS = 1800.0

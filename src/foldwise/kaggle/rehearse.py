@@ -14,12 +14,14 @@ import numpy as np
 import pandas as pd
 
 from foldwise import data
+from foldwise.celltext import as_text
 from foldwise.errors import UserError, require
+from foldwise.files import read_json, remove, write_json
 from foldwise.kaggle import sandbox
 from foldwise.kaggle.contents import Bundle
 from foldwise.kaggle.hidden import hidden_test
+from foldwise.kaggle.weights import HALF_TOLERANCE
 from foldwise.predict import Predictor
-from foldwise.stage import read_json, remove, write_json
 from foldwise.submission import check, read
 from foldwise.terminal import say
 
@@ -29,7 +31,6 @@ MEMORY_MB = 29 * 1024.0  # of a Kaggle machine with two T4s
 _DATA_SETS = ("code", "weights")
 _COMPARED = 64
 _TOLERANCE = 1e-5
-_HALF_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -174,21 +175,19 @@ def _same(output: Path, bundle: Bundle, test: Path, root: Path, run: dict[str, A
         return Check(True, what, "not compared: the submission holds no probabilities")
     table, _ = data.read_table(test, bundle.competition)
     written = pd.read_csv(root / "working" / "submission.csv", dtype=str)
-    texts = table[list(bundle.competition.data.text)].map(
-        lambda value: len(data.as_text(value) or "")
-    )
+    texts = table[list(bundle.competition.data.text)].map(lambda value: len(as_text(value) or ""))
     by_length = texts.sum(axis=1).argsort().to_numpy()
     spread = np.linspace(0, len(table) - 1, _COMPARED - 8).astype(int)
     some = np.unique(np.concatenate([spread, by_length[:4], by_length[-4:]]))
     part = root / "compared.parquet"
-    table.iloc[some].map(data.as_text).to_parquet(part, index=False)
+    table.iloc[some].map(as_text).to_parquet(part, index=False)
     found = Predictor.load(output).predict_file(part)
     difference = np.abs(
         found[bundle.classes].to_numpy()
         - written.iloc[some][bundle.classes].to_numpy(dtype=np.float64)
     ).max()
     half = any(member.get("half") for member in bundle.models.values())
-    tolerance = _HALF_TOLERANCE if half else _TOLERANCE
+    tolerance = HALF_TOLERANCE if half else _TOLERANCE
     return Check(
         bool(difference <= tolerance),
         what,

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from foldwise.stage import write_text
+from foldwise.files import write_text
 
 # Packages of Kaggle's Python image that the notebook may use, and all that they need.
 KAGGLE_PACKAGES = (

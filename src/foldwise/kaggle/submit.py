@@ -14,8 +14,9 @@ import pandas as pd
 
 from foldwise.config import Competition
 from foldwise.errors import UserError, require
+from foldwise.files import PACKAGE, read_json, write_csv
+from foldwise.hashing import file_hash
 from foldwise.kaggle.client import kaggle, wait_until
-from foldwise.stage import PACKAGE, atomic, file_hash, read_json
 from foldwise.terminal import say
 
 COLUMNS = ("date", "commit", "manifest", "oof_log_loss", "public_score", "private_score", "message")
@@ -141,8 +142,7 @@ def _append(output: Path, now: datetime, tagged: str, scores: dict[str, str]) ->
     table = pd.DataFrame([row], columns=list(COLUMNS))
     if path.exists():
         table = pd.concat([pd.read_csv(path, dtype=str, keep_default_na=False), table.astype(str)])
-    with atomic(path) as partial:
-        table.to_csv(partial, index=False, lineterminator="\n")
+    write_csv(path, table)
 
 
 def _oof(output: Path) -> float:

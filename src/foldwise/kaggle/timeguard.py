@@ -96,8 +96,10 @@ def fit(jobs: Sequence[Job], counting: float, seconds: float) -> Plan:
             dropped.append(least)
     models = {job.model for job in kept}
     for name, job in reversed(dropped_jobs.items()):
-        if job.model not in models or _total([*kept, job], counting) <= seconds:
-            kept += [job] * (job.model in models)
+        if job.model not in models:
+            dropped.remove(name)  # its model is named instead
+        elif _total([*kept, job], counting) <= seconds:
+            kept.append(job)
             dropped.remove(name)
     whole = [job for job in jobs if any(_same(job, other) for other in kept)]
     if not averaging and _total(whole, counting) <= seconds:

@@ -18,11 +18,11 @@ import numpy as np
 
 from foldwise import data
 from foldwise.featurise import featurise
+from foldwise.files import atomic, read_json, write_json
 from foldwise.kaggle import timeguard
 from foldwise.kaggle.contents import Bundle
 from foldwise.predict import Unit, known_terms, raw_rows, raw_texts
 from foldwise.rows import Rows
-from foldwise.stage import atomic, read_json, write_json
 from foldwise.terminal import say
 
 _FIRST = 128  # rows of the first chunk, from which times are projected
@@ -135,14 +135,10 @@ class Worker:
             plan = replace(plan, jobs=(last,), averaging=False)
         if plan.dropped != self.plan.dropped:
             projected = sum(job.seconds for job in jobs) + counting
-            say(
-                f"time guard: {left:,.0f} s left, {projected:,.0f} s projected; "
-                + (
-                    f"dropped from here on: {', '.join(plan.dropped)}"
-                    if plan.dropped
-                    else "nothing dropped"
-                )
-            )
+            what = "nothing dropped"
+            if plan.dropped:
+                what = f"dropped from here on: {', '.join(plan.dropped)}"
+            say(f"time guard: {left:,.0f} s left, {projected:,.0f} s projected; {what}")
         self.plan = plan
         return bool(plan.jobs)
 

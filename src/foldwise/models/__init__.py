@@ -5,6 +5,7 @@ says which module holds which class, so that a run imports only what it uses.
 """
 
 import importlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self
@@ -122,5 +123,15 @@ class Model(Protocol):
 
 def model_class(name: str) -> type[Model]:
     """Import and return the class of a model."""
-    module, _, attribute = MODELS[name].partition(":")
-    return getattr(importlib.import_module(module), attribute)
+    attribute = MODELS[name].partition(":")[2]
+    return getattr(importlib.import_module(module_name(name)), attribute)
+
+
+def module_name(name: str) -> str:
+    """Return the module that holds a model."""
+    return MODELS[name].partition(":")[0]
+
+
+def modules(models: Sequence[str]) -> list[str]:
+    """Return the modules behind some models: nothing that names them imports them."""
+    return sorted({module_name(model) for model in models})

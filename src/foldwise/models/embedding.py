@@ -21,12 +21,12 @@ from foldwise import pretrained
 from foldwise.batching import Examples, token_batches
 from foldwise.config import Competition
 from foldwise.device import Device
+from foldwise.files import read_json, write_json
 from foldwise.models import Task
 from foldwise.models.siamese import mean_pool
 from foldwise.packing import Packer
 from foldwise.rows import Rows
 from foldwise.splits import inner_split
-from foldwise.stage import read_json, write_json
 
 _INNER_FOLDS = 5
 _CHUNK = 8192  # texts whose tokens are in memory at a time

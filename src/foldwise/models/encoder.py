@@ -5,8 +5,8 @@ prompt + A and prompt + B with one encoder and compares them (see `siamese.py`).
 """
 
 import contextlib
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,101 +16,19 @@ from scipy import special
 from foldwise import distributed, pretrained, throughput, training
 from foldwise.augment import Augment
 from foldwise.batching import Examples
-from foldwise.config import Competition
 from foldwise.curve import Labelled, Plan
 from foldwise.device import Device, reproducible
 from foldwise.errors import UserError, require
+from foldwise.files import read_json, write_json
 from foldwise.inference import predict_logits
 from foldwise.models import Task
+from foldwise.models.reading import Reading
 from foldwise.models.siamese import Siamese
 from foldwise.packing import Packer
 from foldwise.rows import Rows
-from foldwise.stage import read_json, write_json
 from foldwise.terminal import note, warn
 from foldwise.timebudget import Watch
 from foldwise.tokencache import TokenCache
-
-
-@dataclass(frozen=True)
-class Reading:
-    """How rows become sequences: all that a saved model must know beside its weights.
-
-    Attributes
-    ----------
-    mode : str
-        "single", "siamese" or "cross".
-    classes : tuple of str
-        Class names in the order of the logits.
-    swap : tuple of int
-        Positions of the classes of A and B; empty for single texts.
-    context : tuple of str
-        Text columns that both answers respond to; for single texts, all columns.
-    answers : tuple of str
-        Text columns of A and B.
-    context_share : float
-        Share of a sequence for the context.
-    max_length : int
-        Most tokens of a sequence.
-    batch_tokens : int
-        Most padded tokens of a forward pass.
-    precision : str
-        As in the configuration.
-    averaging : bool
-        Whether a prediction is the mean over both orders.
-    """
-
-    mode: str
-    classes: tuple[str, ...]
-    swap: tuple[int, ...]
-    context: tuple[str, ...]
-    answers: tuple[str, ...]
-    context_share: float
-    max_length: int
-    batch_tokens: int
-    precision: str
-    averaging: bool
-
-    @classmethod
-    def of(cls, competition: Competition, classes: Sequence[str], max_length: int) -> Self:
-        """Derive it from the configuration."""
-        pair, config = competition.pair, competition.bert
-        answers = (pair.first, pair.second) if pair.enabled else ()
-        return cls(
-            mode=config.pair_mode if pair.enabled else "single",
-            classes=tuple(classes),
-            swap=tuple(classes.index(name) for name in pair.swap),
-            context=tuple(name for name in competition.data.text if name not in answers),
-            answers=answers,
-            context_share=config.context_share,
-            max_length=max_length,
-            batch_tokens=config.batch_tokens,
-            precision=config.precision,
-            averaging=pair.enabled and config.pair_mode == "cross" and config.swap_averaging,
-        )
-
-    @property
-    def turned(self) -> np.ndarray:
-        """Class of a row after swapping A and B, int64, shape (C,)."""
-        turned = np.arange(len(self.classes))
-        turned[list(self.swap)] = self.swap[::-1]
-        return turned
-
-    def examples(self, rows: Rows, packer: Packer, has_types: bool) -> Examples:
-        """Pack the texts of rows."""
-        context = [rows.texts[name] for name in self.context]
-        answers = [rows.texts[name] for name in self.answers]
-        share = self.context_share / max(1, len(context))
-        if self.mode == "single":
-            sides = [packer.pack(context, [1.0] * len(context))]
-        elif self.mode == "siamese":
-            shares = [share] * len(context) + [1 - self.context_share]
-            sides = [packer.pack([*context, answer], shares) for answer in answers]
-        else:
-            shares = [share] * len(context) + [(1 - self.context_share) / 2] * 2
-            orders = (answers, answers[::-1])
-            sides = [packer.pack([*context, *order], shares) for order in orders]
-        pad = packer.tokenizer.pad_token_id or 0
-        return Examples(tuple(sides), self.mode == "siamese", pad, has_types)
 
 
 class Bert:

@@ -12,13 +12,14 @@ from scipy import special
 from sklearn.metrics import log_loss
 
 from foldwise.blocks import Blocks
-from foldwise.config import Logreg, Svm
-from foldwise.linearfit import LinearProblem, LinearWeights, Scaling, Tying, fit_scaling
+from foldwise.files import read_json, write_json
+from foldwise.linearfit import LinearProblem, LinearWeights, Tying
 from foldwise.models import Task
 from foldwise.nbratio import log_count_ratio
 from foldwise.rows import Rows
+from foldwise.scaling import Scaling, fit_scaling
+from foldwise.sections import Logreg, Svm
 from foldwise.splits import inner_split
-from foldwise.stage import read_json, write_json
 from foldwise.tfidf import Design
 from foldwise.warmstart import carry
 

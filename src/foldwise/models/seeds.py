@@ -11,10 +11,11 @@ from typing import Any, Self
 import numpy as np
 
 from foldwise import distributed
+from foldwise.files import atomic, read_json, write_json
+from foldwise.hashing import code_hash, content_hash
 from foldwise.models import Task
 from foldwise.models.encoder import Bert
 from foldwise.rows import Rows
-from foldwise.stage import atomic, code_hash, content_hash, read_json, write_json
 
 _STRIDE = 100_003  # between the seeds of a fold; the seeds of folds lie closer together
 

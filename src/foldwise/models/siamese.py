@@ -67,9 +67,8 @@ class Siamese(nn.Module):
     def save_pretrained(self, folder: Path) -> None:
         """Write the encoder as transformers does, and the head beside it."""
         self.encoder.save_pretrained(folder)
-        head = {
-            k: t.contiguous() for k, t in self.state_dict().items() if k[:4] in ("odd.", "even")
-        }
+        parts = ("odd.", "even.")
+        head = {k: t.contiguous() for k, t in self.state_dict().items() if k.startswith(parts)}
         save_file(head, folder / "head.safetensors")
 
     def load_head(self, folder: Path) -> "Siamese":

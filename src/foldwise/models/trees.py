@@ -13,11 +13,11 @@ import numpy as np
 from scipy import sparse
 
 from foldwise.blocks import Blocks
+from foldwise.files import read_json, write_json
 from foldwise.linearfit import Tying
 from foldwise.models import Task
 from foldwise.rows import Rows
 from foldwise.splits import inner_split
-from foldwise.stage import read_json, write_json
 from foldwise.tfidf import Design
 
 _INNER_FOLDS = 5

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from foldwise.files import write_csv
 from foldwise.simulation.judge import probabilities
 from foldwise.simulation.prompts import Prompt, make_prompt
 from foldwise.simulation.responses import RESPONDERS, respond
-from foldwise.stage import atomic
 
 CLASSES = ("winner_model_a", "winner_model_b", "winner_tie")
 _REPEATED = 0.22  # chance that a row takes up an earlier prompt again
@@ -50,12 +50,12 @@ def simulate(
     train, test = table[: len(table) - test_rows], table[len(table) - test_rows :]
     columns = ["id", "model_a", "model_b", "prompt", "response_a", "response_b"]
     drawn = {f"drawn_{name}": name for name in CLASSES}
-    _write(folder / "train.csv", train[[*columns, *drawn]].rename(columns=drawn))
-    _write(folder / "test.csv", test[["id", *columns[3:]]])
+    write_csv(folder / "train.csv", train[[*columns, *drawn]].rename(columns=drawn))
+    write_csv(folder / "test.csv", test[["id", *columns[3:]]])
     sample = test[["id"]].copy()
     sample[list(CLASSES)] = 1 / 3
-    _write(folder / "sample_submission.csv", sample)
-    _write(folder / "truth.csv", table[["id", "split", *CLASSES, "label"]])
+    write_csv(folder / "sample_submission.csv", sample)
+    write_csv(folder / "truth.csv", table[["id", "split", *CLASSES, "label"]])
     return _facts(train, table)
 
 
@@ -128,11 +128,6 @@ def _unheard(generator: np.random.Generator, prompt: Prompt, name: str, seen: se
 
 def _dump(turns: Any) -> str:
     return json.dumps(list(turns), ensure_ascii=False)
-
-
-def _write(path: Path, table: pd.DataFrame) -> None:
-    with atomic(path) as partial:
-        table.to_csv(partial, index=False, lineterminator="\n")
 
 
 def _facts(train: pd.DataFrame, table: pd.DataFrame) -> dict[str, Any]:

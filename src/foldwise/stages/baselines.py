@@ -7,8 +7,11 @@ Writes models/<model>/ for prior, logreg, svm and lightgbm, as far as they are c
 from pathlib import Path
 
 from foldwise import crossval, rows
-from foldwise.models import MODELS, TRANSFORMERS
-from foldwise.stage import Run, Stage, read_json
+from foldwise.assembly import outputs
+from foldwise.files import read_json
+from foldwise.models import MODELS, TRANSFORMERS, modules
+from foldwise.stage import Run, Stage
+from foldwise.units import SHARED_SECTIONS
 
 BASELINES = tuple(name for name in MODELS if name not in TRANSFORMERS)
 
@@ -38,9 +41,9 @@ def _reads(run: Run) -> list[Path]:
 
 STAGE = Stage(
     name="baselines",
-    sections=(*crossval.SHARED_SECTIONS, "folds", "models", "features", *BASELINES[1:]),
+    sections=(*SHARED_SECTIONS, "folds", "models", "features", *BASELINES[1:]),
     reads=_reads,
-    writes=lambda run: crossval.outputs(run, chosen(run)),
+    writes=lambda run: outputs(run, chosen(run)),
     work=baselines,
-    modules=lambda run: crossval.modules(chosen(run)),
+    modules=lambda run: modules(chosen(run)),
 )

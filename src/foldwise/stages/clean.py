@@ -13,9 +13,12 @@ import pandas as pd
 
 from foldwise import data, rows, targets
 from foldwise.audit import audit_table
+from foldwise.celltext import as_text, is_writable, text_column
 from foldwise.errors import UserError, require
+from foldwise.files import remove, write_json, write_parquet
+from foldwise.hashing import file_hash
 from foldwise.splits import draw_folds
-from foldwise.stage import Run, Stage, file_hash, remove, write_json, write_parquet
+from foldwise.stage import Run, Stage
 from foldwise.terminal import note, warn
 from foldwise.text import TURN, clean_column, normalise_column
 
@@ -85,7 +88,7 @@ def canonical(path: Path, run: Run, labelled: bool) -> tuple[pd.DataFrame, dict[
     table = pd.DataFrame({"id": _ids(raw, config.id, path, notes)}, dtype=object)
     missing = np.zeros(len(raw), dtype=bool)
     for column in config.text:
-        values, _ = data.text_column(raw[column])
+        values, _ = text_column(raw[column])
         absent = np.array([value is None or value == "" for value in values], dtype=bool)
         values[absent] = ""
         table[column] = clean_column(values, run.competition.clean)
@@ -121,12 +124,10 @@ def _ids(raw: pd.DataFrame, column: str, path: Path, notes: list[str]) -> list[s
     if column not in raw:
         notes.append(f"{path.name}: no column {column!r}: rows are numbered from 0")
         return [str(i) for i in range(len(raw))]
-    ids = [data.as_text(value) for value in raw[column]]
+    ids = [as_text(value) for value in raw[column]]
     for row, value in enumerate(ids):
         require(bool(value), f"{path}: row {row + 1} has no id in column {column!r}")
-        require(
-            data.is_writable(value), f"{path}: row {row + 1}: id {value!r} is not valid Unicode"
-        )
+        require(is_writable(value), f"{path}: row {row + 1}: id {value!r} is not valid Unicode")
     return ids
 
 
@@ -159,7 +160,7 @@ def _groups(table: pd.DataFrame, columns: tuple[str, ...]) -> list[str]:
 def _sample(table: pd.DataFrame, classes: list[str], wanted: int, seed: int) -> pd.DataFrame:
     """Take about `wanted` rows: whole groups, classes in their shares."""
     parts = max(2, round(len(table) / wanted))
-    labels = np.asarray(pd.Categorical(table["label"], categories=classes).codes)
+    labels = rows.class_indexes(table["label"], classes)
     groups = pd.factorize(table["group"])[0]
     fold = draw_folds(labels, groups, parts, seed)
     # One part is the table over a whole number; whole parts in turn fill up to the rows wanted.

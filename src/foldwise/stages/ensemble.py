@@ -11,10 +11,12 @@ import numpy as np
 import pandas as pd
 
 from foldwise import pools, rows
-from foldwise.crossval import check_probabilities, class_names
 from foldwise.errors import UserError
-from foldwise.metrics import scores
-from foldwise.stage import Meter, Run, Stage, remove, write_json, write_parquet
+from foldwise.files import remove, write_json, write_parquet
+from foldwise.meter import Meter
+from foldwise.metrics import check_probabilities, scores
+from foldwise.rows import class_names
+from foldwise.stage import Run, Stage
 
 
 def ensemble(run: Run) -> str:
@@ -22,7 +24,7 @@ def ensemble(run: Run) -> str:
     config, members, classes = run.competition.ensemble, chosen(run), class_names(run)
     folds = pd.read_parquet(run.folds)
     probabilities = np.stack([_oof(run, model, folds, classes) for model in members])
-    labels = _labels(run, classes)
+    labels = rows.read_labels(run, classes)
     fold = folds["fold"].to_numpy()
     tied = pools.tied_classes(classes, run.competition)
     with Meter() as meter:
@@ -91,11 +93,6 @@ def _oof(run: Run, model: str, folds: pd.DataFrame, classes: list[str]) -> np.nd
             f"{path}: its rows or folds are not those of {run.folds}; fit {model} again"
         )
     return table[classes].to_numpy()
-
-
-def _labels(run: Run, classes: list[str]) -> np.ndarray:
-    table = pd.read_parquet(rows.table_path(run, "train"), columns=["label"])
-    return np.asarray(pd.Categorical(table["label"], categories=classes).codes, dtype=np.int64)
 
 
 def _blend_test(run: Run, members: list[str], pool: pools.Pool, classes: list[str]) -> None:

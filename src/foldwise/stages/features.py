@@ -13,9 +13,11 @@ import numpy as np
 import pandas as pd
 
 from foldwise import rows
+from foldwise.featuretable import FeatureTable
 from foldwise.featurise import featurise
-from foldwise.stage import Run, Stage, atomic, file_hash, remove, write_json
-from foldwise.termcounts import FeatureTable
+from foldwise.files import atomic, remove, write_json
+from foldwise.hashing import file_hash
+from foldwise.stage import Run, Stage
 
 
 def features(run: Run) -> str:

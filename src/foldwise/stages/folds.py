@@ -14,8 +14,9 @@ import pandas as pd
 
 from foldwise import rows
 from foldwise.errors import UserError
+from foldwise.files import write_parquet
 from foldwise.splits import draw_folds
-from foldwise.stage import Run, Stage, write_parquet
+from foldwise.stage import Run, Stage
 from foldwise.terminal import warn
 
 

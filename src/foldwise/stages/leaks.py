@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 
 from foldwise import leakcheck, rows
-from foldwise.crossval import class_names
-from foldwise.stage import Run, Stage, write_json
+from foldwise.files import write_json
+from foldwise.rows import class_indexes, class_names
+from foldwise.stage import Run, Stage
 
 
 def leaks(run: Run) -> str:
@@ -24,7 +25,7 @@ def leaks(run: Run) -> str:
     test_path = rows.table_path(run, "test")
     test = pd.read_parquet(test_path) if test_path.exists() else None
     folds = pd.read_parquet(run.folds)["fold"].to_numpy()
-    labels = np.asarray(pd.Categorical(train["label"], categories=classes).codes, np.int64)
+    labels = class_indexes(train["label"], classes)
     facts: dict[str, Any] = {"twins": leakcheck.twins(train, test, folds, text)}
     kept = sample_groups(train["group"].to_numpy(), leakcheck.ROWS, seed)
     few = {column: train[column].to_numpy()[kept] for column in text}

@@ -16,10 +16,11 @@ import pandas as pd
 
 from foldwise import comparison, examples, levers, page, plots, pools, rows, slices, verdict
 from foldwise.comparison import Evidence
+from foldwise.files import atomic, read_json, write_csv, write_json, write_text
 from foldwise.kaggle import history
 from foldwise.learning import learning_curve
 from foldwise.significance import differences
-from foldwise.stage import Run, Stage, atomic, read_json, write_json, write_text
+from foldwise.stage import Run, Stage
 
 _WORST_CLASSES = 15
 _SLICES = 40  # shown in the page; report.json has all
@@ -30,8 +31,7 @@ def report(run: Run) -> str:
     evidence = Evidence.load(run)
     table, intervals = comparison.leaderboard(evidence, run)
     facts = _facts(evidence, table, intervals, run)
-    with atomic(run.output / "leaderboard.csv") as partial:
-        table.to_csv(partial, index=False, lineterminator="\n")
+    write_csv(run.output / "leaderboard.csv", table)
     images = {}
     with atomic(run.output / "plots") as partial:
         partial.mkdir()
@@ -123,6 +123,7 @@ def _texts(run: Run) -> dict[str, np.ndarray]:
 
 
 def _costs(table: pd.DataFrame, n: int, price: float) -> list[dict[str, Any]]:
+    timed = table.astype({"train_seconds": float, "predict_seconds": float})
     return [
         {
             "model": row["model"],
@@ -132,9 +133,7 @@ def _costs(table: pd.DataFrame, n: int, price: float) -> list[dict[str, Any]]:
             "device": row["device"],
             "money": price * row["train_seconds"] / 3600,
         }
-        for row in table.astype({"train_seconds": float, "predict_seconds": float}).to_dict(
-            "records"
-        )
+        for row in timed.to_dict("records")
     ]
 
 

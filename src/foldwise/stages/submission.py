@@ -9,8 +9,10 @@ from pathlib import Path
 import pandas as pd
 
 from foldwise import data
-from foldwise.crossval import check_probabilities, class_names
-from foldwise.stage import Run, Stage, atomic, remove
+from foldwise.files import atomic, remove
+from foldwise.metrics import check_probabilities
+from foldwise.rows import class_names
+from foldwise.stage import Run, Stage
 from foldwise.submission import build, check, read
 from foldwise.terminal import warn
 

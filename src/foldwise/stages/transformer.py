@@ -7,8 +7,11 @@ Writes models/<model>/ for embedding and bert, as far as they are chosen
 from pathlib import Path
 
 from foldwise import crossval, foldplan, rows
-from foldwise.models import TRANSFORMERS
-from foldwise.stage import Run, Stage, read_json
+from foldwise.assembly import outputs
+from foldwise.files import read_json
+from foldwise.models import TRANSFORMERS, modules
+from foldwise.stage import Run, Stage
+from foldwise.units import SHARED_SECTIONS
 
 
 def transformer(run: Run) -> str:
@@ -38,9 +41,9 @@ def _reads(run: Run) -> list[Path]:
 
 STAGE = Stage(
     name="transformer",
-    sections=(*crossval.SHARED_SECTIONS, "folds", "models", "embedding", "bert"),
+    sections=(*SHARED_SECTIONS, "folds", "models", "embedding", "bert"),
     reads=_reads,
-    writes=lambda run: crossval.outputs(run, chosen(run)),
+    writes=lambda run: outputs(run, chosen(run)),
     work=transformer,
-    modules=lambda run: crossval.modules(chosen(run)),
+    modules=lambda run: modules(chosen(run)),
 )

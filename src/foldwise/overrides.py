@@ -1,0 +1,98 @@
+"""Configuration as TOML tables: read, and laid one over the other with every key checked."""
+
+import difflib
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from foldwise.errors import UserError, require
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Return the tables of a TOML file, or raise a `UserError` that names it."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not valid TOML: {error}") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def merge(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
+    """Return `base` with the values of `change`, table by table; neither is altered."""
+    merged = dict(base)
+    for key, value in change.items():
+        both = isinstance(value, dict) and isinstance(base.get(key), dict)
+        merged[key] = merge(base[key], value) if both else value
+    return merged
+
+
+def override(
+    values: dict[str, Any], known: dict[str, Any], change: dict[str, Any], origin: str
+) -> dict[str, Any]:
+    """Merge `change` into `values`, unless it holds a key that `known` does not.
+
+    Parameters
+    ----------
+    values : dict
+        The configuration so far.
+    known : dict
+        Every key that there is.
+    change : dict
+        What differs.
+    origin : str
+        Where `change` comes from, for the message.
+
+    Raises
+    ------
+    UserError
+        An unknown key, with the nearest one; a section in place of a value, or the reverse.
+    """
+    _check_keys(change, known, origin)
+    return merge(values, change)
+
+
+def parse_setting(setting: str) -> dict[str, Any]:
+    """Return `section.key=value` as tables; the value is TOML, a bare word is a string."""
+    key, equals, text = setting.partition("=")
+    require(bool(equals) and bool(key.strip()), f"--set {setting}: write section.key=value")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text.strip()
+    for part in reversed(key.strip().split(".")):
+        value = {part: value}
+    return value
+
+
+def _check_keys(values: dict[str, Any], known: dict[str, Any], origin: str) -> None:
+    flat = list(_flatten(known))
+    sections = [key for key, value in known.items() if isinstance(value, dict)]
+    for key, value in values.items():
+        if key not in known:
+            inner = [f"{key}.{sub}" for sub in value] if isinstance(value, dict) else [key]
+            _refuse(inner[0] if inner else key, flat + sections, origin)
+        if isinstance(known[key], dict) != isinstance(value, dict):
+            kind = "is a section" if key in sections else "is not a section"
+            raise UserError(f"{origin}: {key} {kind}")
+        if isinstance(value, dict):
+            for sub in value:
+                if sub not in known[key]:
+                    _refuse(f"{key}.{sub}", flat, origin)
+
+
+def _refuse(key: str, known: list[str], origin: str) -> None:
+    # The whole key first ("fold.n" is nearest to "folds.n"), then its last part ("seeds").
+    near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+    near = near or [k for k in known if k.split(".")[-1] == key.split(".")[-1]][:1]
+    hint = f"; the nearest valid key is {near[0]!r}" if near else "; see default.toml"
+    raise UserError(f"{origin}: unknown key {key!r}{hint}")
+
+
+def _flatten(values: dict[str, Any]) -> Iterator[str]:
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from (f"{key}.{sub}" for sub in value)
+        else:
+            yield key
