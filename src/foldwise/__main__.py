@@ -200,6 +200,9 @@ def check_submission(
     file: Annotated[Path, typer.Argument(help="The submission to check.")],
     sample: Annotated[Path, typer.Option(help="The competition's sample submission.")],
     max_mb: Annotated[float, typer.Option(min=0, help="Largest file that is accepted, MB.")] = 100,
+    id: Annotated[
+        str, typer.Option(help="The id column. [default: the first without a repeated value]")
+    ] = "",
 ) -> None:
     """Check a submission file against the sample; name the row at fault, exit with code 2.
 
@@ -207,9 +210,10 @@ def check_submission(
     """
     from foldwise.submission import check, check_size, read
 
-    submission = read(file)
+    submission, followed = read(file), read(sample)
     check_size(file, max_mb)
-    check(submission, read(sample), str(file))
+    require(not id or id in followed, f"{sample}: no column {id!r} (set by --id)")
+    check(submission, followed, str(file), id)
     say(f"{file}: valid: {len(submission):,} rows, columns {', '.join(submission.columns)}")
 
 

@@ -5,6 +5,7 @@ No type here has a default of its own, so the file is the only source of default
 """
 
 import difflib
+import re
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
@@ -273,6 +274,12 @@ class Competition(Section):
         data, pair = self.data, self.pair
         if len(set(data.text)) != len(data.text):
             raise ValueError("data.text names a column twice")
+        for column in data.text:
+            if column in ([data.target] if isinstance(data.target, str) else data.target):
+                raise ValueError(f"data.text: {column!r} is the target, which no model may read")
+            # The cleaned table holds the texts under their own names, beside these.
+            if column in ("id", "label", "group"):
+                raise ValueError(f"data.text: a text column cannot be called {column!r}; rename it")
         for column in data.group_columns:
             if column not in data.text:
                 raise ValueError(f"data.group: {column!r} is not one of data.text {data.text}")
@@ -347,7 +354,7 @@ def load(
         One line with the file, the key and the nearest valid key.
     """
     path = _find(source)
-    default = _read(COMPETITIONS / "default.toml") | {"name": path.stem}
+    default = _read(COMPETITIONS / "default.toml") | {"name": _name(path)}
     values = _override(default, default, _read(path), str(path))
     competition = _validate(values, str(path))
     for override in overrides:
@@ -397,6 +404,11 @@ def _find(source: str | Path) -> Path:
         f"no competition named {str(source)!r}{hint} Shipped: {', '.join(shipped())}; "
         "or give the path of a .toml file"
     )
+
+
+def _name(path: Path) -> str:
+    """Return a file's name without what a folder had better not be called."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem).lstrip("._-") or "competition"
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -60,6 +60,8 @@ def locate(competition: Competition, folder: Path) -> dict[str, Path | None]:
         )
         configured = bool(getattr(competition.data, part))
         if not there and (part == "train" or configured):
+            packed = [found for path in paths for found in _packed(path)]
+            require(not packed, f"{folder}: {', '.join(packed)} is compressed: unpack it there")
             names = paths[0].name if configured else "train.csv (or .tsv, .jsonl, .parquet)"
             extra = "" if configured else ", test.csv and sample_submission.csv"
             fetch = competition.data.download
@@ -105,12 +107,20 @@ def read_table(path: Path, competition: Competition) -> tuple[pd.DataFrame, list
         table, blank = read_delimited(path, text, "," if suffix == ".csv" else "\t", names)
         notes += blank
     else:
-        raise UserError(f"{path}: unknown file type; use one of {', '.join(SUFFIXES)}")
+        packed = suffix in (".gz", ".zip")
+        raise UserError(
+            f"{path}: {'is compressed: unpack it first' if packed else 'unknown file type'}; "
+            f"use one of {', '.join(SUFFIXES)}"
+        )
     require(len(table) > 0, f"{path}: no rows below the header")
     table, stray = _drop_stray(table)
     if stray:
         notes.append(f"{path.name}: {stray}")
     return table.astype(object), notes
+
+
+def _packed(path: Path) -> list[str]:
+    return [path.name + end for end in (".gz", ".zip") if Path(f"{path}{end}").is_file()]
 
 
 def require_columns(table: pd.DataFrame, columns: list[str], path: Path, key: str) -> None:
@@ -189,6 +199,10 @@ def _parse_turns(text: str) -> tuple[str | None, ...] | None:
 def decode(path: Path, encoding: str) -> tuple[str, list[str]]:
     """Return a file's text and what was assumed: utf-8, or utf-16 with its mark, or latin-1."""
     raw = path.read_bytes()
+    require(
+        not raw.startswith((b"\x1f\x8b", b"PK\x03\x04")),
+        f"{path}: is compressed (gzip or zip), whatever its name says: unpack it first",
+    )
     if encoding:
         try:
             return raw.decode(encoding), []

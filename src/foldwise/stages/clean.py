@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from foldwise import data, rows, targets
+from foldwise import data, rows, submission, targets
 from foldwise.audit import audit_table
 from foldwise.errors import UserError, require
 from foldwise.splits import draw_folds
@@ -29,7 +29,12 @@ def clean(run: Run) -> str:
     if run.rows and run.rows < len(train):
         train = _sample(train, classes, run.rows, competition.seed)
         report["notes"].append(f"--rows {run.rows}: a stratified sample of {len(train)} rows")
-        classes = targets.class_names(competition, train["label"].to_numpy())
+        absent = [name for name in classes if name not in set(train["label"])]
+        require(
+            not absent,
+            f"--rows {run.rows}: {len(absent)} of {len(classes)} classes have no row in the "
+            f"sample, {absent[:1]} among them; take more rows",
+        )
     text = list(competition.data.text)
     audit = {"classes": classes, "train": report | audit_table(train, text)}
     audit["train"]["rows_kept"] = len(train)
@@ -103,6 +108,7 @@ def canonical(path: Path, run: Run, labelled: bool) -> tuple[pd.DataFrame, dict[
             report["dropped"] |= {"missing text": int((keep & missing).sum())}
             keep &= ~missing
     else:
+        _check_id(raw, run, path)
         extra = [str(c) for c in raw.columns if c not in (config.id, *config.text)]
         if extra:
             notes.append(f"{path.name}: columns {', '.join(extra)} are not used")
@@ -115,6 +121,20 @@ def canonical(path: Path, run: Run, labelled: bool) -> tuple[pd.DataFrame, dict[
     report["rows_kept"] = len(table)
     order = ["id", *config.text, *(["label"] if labelled else []), "group"]
     return table[order], report
+
+
+def _check_id(raw: pd.DataFrame, run: Run, path: Path) -> None:
+    """Raise if a test file has the ids of the sample submission under another name."""
+    config = run.competition.data
+    sample = data.locate(run.competition, run.input)["sample_submission"]
+    if config.id in raw or sample is None:
+        return
+    known = submission.find_id(submission.read(sample))
+    require(
+        known not in raw or known in (*config.text, config.target),
+        f"{path}: no column {config.id!r} (set by data.id), but {known!r}, the id column of "
+        f"{sample.name}, is there: set data.id = {known!r}",
+    )
 
 
 def _ids(raw: pd.DataFrame, column: str, path: Path, notes: list[str]) -> list[str]:

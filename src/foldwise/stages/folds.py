@@ -58,7 +58,7 @@ def _check_possible(labels: np.ndarray, groups: np.ndarray, classes: list[str], 
         raise UserError(
             f"folds.n = {n} but class {classes[rare]!r} has {count} rows in {holders[rare]} "
             f"groups: every fold needs one; set folds.n to at most {max(holders[rare], 1)}, "
-            "or merge or drop the class"
+            "or merge or drop the class, or take more rows if --rows cut it short"
         )
 
 
