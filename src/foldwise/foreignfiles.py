@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from foldwise.data import as_text
 from foldwise.errors import UserError, require
 from foldwise.targets import RESERVED
 
@@ -146,7 +147,8 @@ def read_labels(path: Path) -> Labels:
             len(rest) > 1,
             f"{path}: no label column; name one of its columns 'label', or give one-hot columns",
         )
-        numbers = table[rest].apply(pd.to_numeric, errors="coerce").to_numpy()
+        plain = table[rest].map(lambda v: {"true": 1, "false": 0}.get(str(v).strip().lower(), v))
+        numbers = plain.apply(pd.to_numeric, errors="coerce").to_numpy()
         require(
             np.isin(numbers, (0, 1)).all(),
             f"{path}: columns {_listed(rest)}: neither one called 'label' nor one-hot (0 and 1)",
@@ -277,7 +279,7 @@ def _ids(table: pd.DataFrame, path: Path) -> np.ndarray | None:
     column = _id_column(table)
     if column is None:
         return None
-    ids = np.array([str(value) for value in table[column]], dtype=object)
+    ids = np.array([as_text(value) or "" for value in table[column]], dtype=object)
     again = pd.Index(ids).duplicated()
     require(not again.any(), f"{path}: id {ids[np.argmax(again)]!r} stands there twice")
     return ids
