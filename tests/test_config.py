@@ -39,6 +39,7 @@ def test_a_file_overrides_only_what_differs(tmp_path):
         ("folds.n=true", ["folds.n = True"]),
         ("weights.classes=[1, -1]", ["weights.classes = [1, -1]"]),
         ("features.char_ngrams=[5, 2]", ["char_ngrams must be"]),
+        ("data.text=[]", ["data.text = []", "List should have at least 1 item"]),
         ("data.text=prompt", ["data.text = 'prompt'", "list"]),
         ("data=3", ["data is a section"]),
         ("nonsense", ["section.key=value"]),

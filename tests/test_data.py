@@ -148,3 +148,9 @@ def test_a_compressed_file_is_to_be_unpacked(tmp_path, name):
     path.rename(tmp_path / "train.csv.zip")
     with pytest.raises(UserError, match="train.csv.zip is compressed: unpack it"):
         locate(SPOOKY, tmp_path)
+
+
+def test_a_file_in_the_place_of_the_folder_is_named(tmp_path):
+    path = write(tmp_path / "train.csv", "id,text\n1,a\n")
+    with pytest.raises(UserError, match="train.csv: is a file; --input takes the folder"):
+        locate(SPOOKY, path)

@@ -8,7 +8,17 @@ import pytest
 from foldwise import stage
 from foldwise.config import load
 from foldwise.errors import UserError
-from foldwise.stage import Meter, Run, Stage, atomic, code_hash, execute, file_hash, lock
+from foldwise.stage import (
+    Meter,
+    Run,
+    Stage,
+    atomic,
+    code_hash,
+    execute,
+    file_hash,
+    lock,
+    write_text,
+)
 
 
 @pytest.fixture
@@ -110,6 +120,8 @@ def test_a_folder_is_replaced_whole(tmp_path):
 
 def test_a_missing_file_has_no_hash(tmp_path):
     assert file_hash(tmp_path / "none") is None
+    (tmp_path / "file").touch()
+    assert file_hash(tmp_path / "file" / "inside") is None
 
 
 def test_code_hash_covers_imported_modules_only(tmp_path, monkeypatch):
@@ -194,6 +206,12 @@ def test_a_disk_that_takes_no_file_is_one_line(tmp_path, error, reason):
         with atomic(tmp_path / "a.txt"):
             raise error
     assert os.listdir(tmp_path) == []
+
+
+def test_a_file_in_the_place_of_a_folder_is_one_line(tmp_path):
+    (tmp_path / "taken").touch()
+    with pytest.raises(UserError, match="a.txt: cannot be written: File exists"):
+        write_text(tmp_path / "taken" / "a.txt", "x")
 
 
 def test_another_fault_while_writing_keeps_its_kind(tmp_path):

@@ -399,7 +399,7 @@ def _find(source: str | Path) -> Path:
     if str(source) in shipped():
         return COMPETITIONS / f"{source}.toml"
     near = difflib.get_close_matches(str(source), shipped(), n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
+    hint = f"; did you mean {near[0]!r}?" if near else "."
     raise UserError(
         f"no competition named {str(source)!r}{hint} Shipped: {', '.join(shipped())}; "
         "or give the path of a .toml file"
@@ -490,7 +490,8 @@ def _validate(values: dict[str, Any], origin: str) -> Competition:
         first = error.errors()[0]
         # A union adds the branch it tried to the location; the reader only wants the key.
         key = ".".join(part for part in first["loc"][:2] if isinstance(part, str))
-        message = first["msg"].removeprefix("Value error, ").replace("valid tuple", "list")
+        message = first["msg"].removeprefix("Value error, ")
+        message = message.replace("valid tuple", "list").replace("Tuple", "List")
         if first["type"] == "value_error":
             shown = f"{key}: " if key else ""
         else:

@@ -50,6 +50,7 @@ def locate(competition: Competition, folder: Path) -> dict[str, Path | None]:
     UserError
         Missing or ambiguous files, with what to put where and how to fetch it.
     """
+    require(not folder.is_file(), f"{folder}: is a file; --input takes the folder it lies in")
     found: dict[str, Path | None] = {}
     for part, paths in candidates(competition, folder).items():
         there = [path for path in paths if path.is_file()]

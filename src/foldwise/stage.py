@@ -34,7 +34,7 @@ PACKAGE = Path(__file__).parent
 _DISTRIBUTION = {"sklearn": "scikit-learn"}
 _DISK_ERRORS = {
     errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO,
-    errno.ENOTDIR,
+    errno.ENOTDIR, errno.EEXIST,
 }  # fmt: skip
 
 
@@ -238,7 +238,7 @@ def file_hash(path: Path) -> str | None:
     try:
         with open(path, "rb") as file:
             return hashlib.file_digest(file, "blake2b").hexdigest()[:32]
-    except (FileNotFoundError, IsADirectoryError):
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         return None
 
 

@@ -79,6 +79,13 @@ def test_ids_under_another_name_in_test_and_sample_are_not_replaced_by_numbers(m
         spooky(run, "1,a,EAP\n2,b,HPL\n3,c,MWS\n")
 
 
+def test_a_sample_that_cannot_be_followed_is_refused_before_anything_is_fitted(make_run):
+    run = make_run("spooky")
+    (run.input / "sample_submission.csv").write_text("id,EAP,HPL,MWS\n9,1,0,0\n")
+    with pytest.raises(UserError, match="different ids"):
+        spooky(run, "1,a,EAP\n2,b,HPL\n3,c,MWS\n", "5,a\n")
+
+
 def test_turns_are_joined_in_pairs_too(make_run):
     run = make_run("arena")
     rows = {

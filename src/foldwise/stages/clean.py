@@ -42,6 +42,7 @@ def clean(run: Run) -> str:
     if found["test"]:
         test, test_report = canonical(found["test"], run, labelled=False)
         audit["test"] = test_report | audit_table(test, text)
+        _check_sample(run, found["sample_submission"], test, classes)
         shared = int(test["group"].isin(set(train["group"])).sum())
         audit["prompts_shared_by_train_and_test"] = shared
     audit["files"] = {
@@ -121,6 +122,14 @@ def canonical(path: Path, run: Run, labelled: bool) -> tuple[pd.DataFrame, dict[
     report["rows_kept"] = len(table)
     order = ["id", *config.text, *(["label"] if labelled else []), "group"]
     return table[order], report
+
+
+def _check_sample(run: Run, path: Path | None, test: pd.DataFrame, classes: list[str]) -> None:
+    """Raise, before anything is fitted, if the sample submission cannot be followed."""
+    if path is not None:
+        equal = pd.DataFrame(1 / len(classes), index=test.index, columns=classes)
+        equal.insert(0, "id", test["id"])
+        submission.build(equal, classes, run.competition, submission.read(path))
 
 
 def _check_id(raw: pd.DataFrame, run: Run, path: Path) -> None:
