@@ -76,10 +76,10 @@ def test_labels_may_be_one_hot_columns_or_an_array(files):
 
 def test_labels_may_be_booleans_and_ids_numbers_of_any_type(files):
     folder, labels, p, _ = files
-    one_hot = pd.DataFrame(np.eye(3)[labels] == 1, columns=["x", "y", "z"])
+    one_hot = pd.DataFrame(np.eye(3)[labels] == 1, columns=["p", "q", "r"])
     one_hot.insert(0, "id", np.arange(N))
     one_hot.to_csv(folder / "hot.csv", index=False)
-    table(np.arange(N, dtype=float), p, ["x", "y", "z"]).to_parquet(folder / "b.parquet")
+    table(np.arange(N, dtype=float), p, ["p", "q", "r"]).to_parquet(folder / "b.parquet")
     found = foreign.read([str(folder / "b.parquet")], folder / "hot.csv")
     assert found.labels.tolist() == labels.tolist()
     np.testing.assert_allclose(found.probabilities["b"], p)
