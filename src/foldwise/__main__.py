@@ -228,7 +228,10 @@ def predict(
         typer.Option(help="A text to classify; one for each text column, in their order."),
     ] = None,
     file: Annotated[Path | None, typer.Option(help="A file with the text columns.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Where to write a file's predictions.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Where to write a file's predictions: .csv, .tsv, .jsonl or .parquet."),
+    ] = None,
     model: Annotated[str, typer.Option(help="A model's name, or the ensemble.")] = "ensemble",
     fold: Annotated[
         int | None, typer.Option(min=0, help="Only this fold's model. [default: all, averaged]")
@@ -239,6 +242,8 @@ def predict(
 
     require(bool(text) != bool(file), "predict: give either --text or --file")
     require(bool(file) == bool(out), "predict: --file and --out go together")
+    if out:
+        predicting.check_out(out)
     predictor = predicting.Predictor.load(output, model, fold)
     if text:
         say(predicting.show(predictor.predict_texts(text), predictor.classes))

@@ -234,10 +234,25 @@ def show(probabilities: np.ndarray, classes: list[str]) -> str:
     return "\n".join(lines)
 
 
+def check_out(path: Path) -> None:
+    """Raise a `UserError` unless predictions can be written under that name."""
+    known = path.suffix.lower() in data.SUFFIXES
+    require(known, f"--out {path}: unknown file type; use one of {', '.join(data.SUFFIXES)}")
+
+
 def write(table: pd.DataFrame, path: Path) -> None:
-    """Write predictions as csv, atomically."""
+    """Write predictions as the ending of the file's name says, atomically."""
+    suffix = path.suffix.lower()
     with atomic(path) as partial:
-        table.to_csv(partial, index=False, lineterminator="\n")
+        if suffix == ".parquet":
+            table.to_parquet(partial, index=False)
+        elif suffix == ".jsonl":
+            table.to_json(
+                partial, orient="records", lines=True, force_ascii=False, double_precision=15
+            )
+        else:
+            separator = "\t" if suffix == ".tsv" else ","
+            table.to_csv(partial, index=False, sep=separator, lineterminator="\n")
 
 
 def _record(folder: Path) -> dict[str, Any]:
