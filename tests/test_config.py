@@ -40,6 +40,7 @@ def test_a_file_overrides_only_what_differs(tmp_path):
         ("folds.n=true", ["folds.n = True"]),
         ("weights.classes=[1, -1]", ["weights.classes = [1, -1]"]),
         ("features.char_ngrams=[5, 2]", ["char_ngrams must be"]),
+        ("data.text=[]", ["data.text = []", "List should have at least 1 item"]),
         ("data.text=prompt", ["data.text = 'prompt'", "list"]),
         ("data=3", ["data is a section"]),
         ("nonsense", ["section.key=value"]),
@@ -72,6 +73,20 @@ def test_settings_are_typed_like_the_file():
     assert mine.bert.learning_rate == 1.0
     assert mine.data.group == ("prompt",)
     assert mine.title == "x"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [("label", "'label'; rename"), ("group", "rename"), ("y", "is the target")]
+)
+def test_a_text_column_that_would_be_overwritten_or_give_the_label_away_is_refused(text, said):
+    with pytest.raises(UserError, match=said):
+        load("spooky", ["data.target=y", f'data.text=["{text}"]'])
+
+
+def test_a_file_may_have_a_name_that_no_folder_should(tmp_path):
+    path = tmp_path / "my competition (2).toml"
+    path.write_text("")
+    assert load(path).name == "my-competition-2-"
 
 
 def test_an_unknown_competition_suggests_the_nearest():

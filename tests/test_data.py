@@ -1,3 +1,4 @@
+import gzip
 import json
 
 import pandas as pd
@@ -119,3 +120,19 @@ def test_missing_data_says_which_files_go_where_and_how_to_get_them(tmp_path):
 def test_the_real_malformed_file_is_refused_with_its_line(real_data):
     with pytest.raises(UserError, match="line 211: 14 fields where the header has 2"):
         read_table(real_data / "prompts" / "malformed.csv", SPOOKY)
+
+
+@pytest.mark.parametrize("name", ["train.csv", "train.csv.gz"])
+def test_a_compressed_file_is_to_be_unpacked(tmp_path, name):
+    path = write(tmp_path / name, gzip.compress(b"id,text\n1,a\n"))
+    with pytest.raises(UserError, match="is compressed.*unpack"):
+        read_table(path, SPOOKY)
+    path.rename(tmp_path / "train.csv.zip")
+    with pytest.raises(UserError, match="train.csv.zip is compressed: unpack it"):
+        locate(SPOOKY, tmp_path)
+
+
+def test_a_file_in_the_place_of_the_folder_is_named(tmp_path):
+    path = write(tmp_path / "train.csv", "id,text\n1,a\n")
+    with pytest.raises(UserError, match="train.csv: is a file; --input takes the folder"):
+        locate(SPOOKY, path)

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from foldwise.errors import UserError
-from foldwise.files import atomic, lock
+from foldwise.files import atomic, lock, write_text
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -70,6 +70,12 @@ def test_a_disk_that_takes_no_file_is_one_line(tmp_path, error, reason):
         with atomic(tmp_path / "a.txt"):
             raise error
     assert os.listdir(tmp_path) == []
+
+
+def test_a_file_in_the_place_of_a_folder_is_one_line(tmp_path):
+    (tmp_path / "taken").touch()
+    with pytest.raises(UserError, match="a.txt: cannot be written: File exists"):
+        write_text(tmp_path / "taken" / "a.txt", "x")
 
 
 def test_another_fault_while_writing_keeps_its_kind(tmp_path):

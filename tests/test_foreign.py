@@ -74,6 +74,17 @@ def test_labels_may_be_one_hot_columns_or_an_array(files):
     assert foreign.read([str(folder / "a.npy")], folder / "hot.csv").classes == ["p", "q", "r"]
 
 
+def test_labels_may_be_booleans_and_ids_numbers_of_any_type(files):
+    folder, labels, p, _ = files
+    one_hot = pd.DataFrame(np.eye(3)[labels] == 1, columns=["p", "q", "r"])
+    one_hot.insert(0, "id", np.arange(N))
+    one_hot.to_csv(folder / "hot.csv", index=False)
+    table(np.arange(N, dtype=float), p, ["p", "q", "r"]).to_parquet(folder / "b.parquet")
+    found = foreign.read([str(folder / "b.parquet")], folder / "hot.csv")
+    assert found.labels.tolist() == labels.tolist()
+    np.testing.assert_allclose(found.probabilities["b"], p)
+
+
 def test_one_column_is_the_probability_of_the_second_of_two_classes(tmp_path):
     np.save(tmp_path / "y.npy", np.array([0, 1, 1, 0]))
     np.save(tmp_path / "p.npy", np.array([0.1, 0.9, 0.8, 0.3]))

@@ -4,6 +4,8 @@ from foldwise.hashing import code_hash, file_hash
 
 def test_a_missing_file_has_no_hash(tmp_path):
     assert file_hash(tmp_path / "none") is None
+    (tmp_path / "file").touch()
+    assert file_hash(tmp_path / "file" / "inside") is None
 
 
 def test_code_hash_covers_imported_modules_only(tmp_path, monkeypatch):

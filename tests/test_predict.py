@@ -80,3 +80,24 @@ def test_a_model_with_a_class_more_than_it_says_is_refused(finished):
     stamp(finished.fold("bert", 0))
     with pytest.raises(UserError, match="names the classes"):
         Predictor.load(finished.fold("bert", 0)).predict_texts(["old raven"])
+
+
+@pytest.mark.parametrize(
+    ("suffix", "read"),
+    [
+        (".csv", pd.read_csv),
+        (".tsv", lambda path: pd.read_csv(path, sep="\t")),
+        (".jsonl", lambda path: pd.read_json(path, lines=True)),
+        (".parquet", pd.read_parquet),
+    ],
+)
+def test_predictions_are_written_as_the_file_is_named(tmp_path, suffix, read):
+    table = pd.DataFrame(
+        {"id": ["a", "b"], "label": ["x", "y"], "x": [1 / 3, 0.0], "y": [2 / 3, 1]}
+    )
+    path = tmp_path / f"out{suffix}"
+    predicting.check_out(path)
+    predicting.write(table, path)
+    pd.testing.assert_frame_equal(read(path), table, check_dtype=False, rtol=1e-12)
+    with pytest.raises(UserError, match="unknown file type; use one of .csv"):
+        predicting.check_out(tmp_path / "out.xlsx")

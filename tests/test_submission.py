@@ -58,6 +58,63 @@ def test_a_single_column_takes_labels_or_the_positive_probability():
     assert list(built["target"]) == [0.8, 0.5, 0.1]
 
 
+TWO = pd.DataFrame({"id": ["7", "007"], "no": [0.2, 0.5], "yes": [0.8, 0.5]})
+
+
+@pytest.mark.parametrize(
+    ("metric", "classes", "column", "value", "expected"),
+    [
+        ("log_loss", ["no", "yes"], "no", "0", [0.2, 0.5]),
+        ("log_loss", ["no", "yes"], "target", "", [0.8, 0.5]),
+        ("log_loss", ["no", "yes"], "target", "no", ["yes", "no"]),
+        ("accuracy", ["no", "yes"], "target", "0.5", [0.8, 0.5]),
+        ("accuracy", ["no", "yes"], "target", "", ["yes", "no"]),
+        ("accuracy", ["0", "1"], "target", "0", ["1", "0"]),
+        ("accuracy", ["false", "true"], "target", "False", ["True", "False"]),
+        ("accuracy", ["false", "true"], "target", "false", ["true", "false"]),
+    ],
+)
+def test_what_one_column_holds_follows_from_its_name_its_values_and_the_metric(
+    metric, classes, column, value, expected
+):
+    competition = load("spooky", ["data.classes=[]", f"metric={metric}"])
+    test = TWO.set_axis(["id", *classes], axis=1)
+    built, _ = build(
+        test, classes, competition, sample_of(TWO["id"], [column]).replace("0.33", value)
+    )
+    assert list(built[column]) == expected
+
+
+def test_numbers_where_the_classes_have_names_are_questioned():
+    competition = load("spooky", ["data.classes=[]", "metric=f1_macro"])
+    sample = sample_of(TWO["id"], ["target"]).replace("0.33", "0")
+    with pytest.raises(UserError, match="'target' holds numbers.*'label'.*'positive'"):
+        build(TWO, ["no", "yes"], competition, sample)
+    named = load("spooky", ["data.classes=[]", "submission.kind=label"])
+    built, _ = build(TWO, ["no", "yes"], named, sample)
+    check(text(built), sample, "x.csv", "id", ["no", "yes"])
+    with pytest.raises(UserError, match="row 1.*target is 'yes': not one of the classes"):
+        check(text(built), sample, "x.csv", "id", ["no", "maybe"])
+
+
+def test_the_id_need_not_come_first():
+    sample = sample_of(["3", "7", "007"])[[*CLASSES, "id"]]
+    built, _ = build(test_table(), CLASSES, ARENA, sample)
+    assert list(built.columns) == [*CLASSES, "id"]
+    assert list(built["id"]) == ["3", "7", "007"]
+    check(text(built), sample, "x.csv")
+    with pytest.raises(UserError, match=r"row 2 \(line 3, id '7'\): winner_tie is ''"):
+        check(put(1, "winner_tie", "")(text(built)), sample, "x.csv")
+
+
+def test_a_class_called_none_is_a_value_and_a_gap_is_not():
+    sample = sample_of(["7", "8"], ["stance"]).replace("0.33", "favour")
+    check(sample.assign(stance=["none", "null"]), sample, "x.csv")
+    for gap in ("", "NaN"):
+        with pytest.raises(UserError, match="row 2.*a value is needed"):
+            check(sample.assign(stance=["none", gap]), sample, "x.csv")
+
+
 def test_without_a_sample_the_metric_decides():
     built, _ = build(test_table(), CLASSES, ARENA, None)
     assert list(built.columns) == ["id", *CLASSES]

@@ -22,6 +22,11 @@ def test_one_hot_columns_become_class_names():
     assert class_names(load("arena"), np.array(ARENA.data.target)) == list(ARENA.data.target)
 
 
+def test_one_hot_columns_may_be_booleans_as_a_csv_spells_them():
+    labels, _ = read_labels(one_hot(("True", "False", "FALSE"), (False, False, True)), ARENA, PATH)
+    assert list(labels) == ["winner_model_a", "winner_tie"]
+
+
 @pytest.mark.parametrize("row", [("1", "1", "0"), ("0.5", "0.5", "0"), ("x", "0", "0")])
 def test_a_row_with_two_winners_or_none_of_the_numbers_is_named(row):
     with pytest.raises(UserError, match="train.csv: row 2"):
@@ -66,5 +71,6 @@ def test_one_class_alone_is_refused():
 
 
 def test_labels_named_like_output_columns_are_refused():
-    with pytest.raises(UserError, match="'fold'"):
-        class_names(SPOOKY, np.array(["fold", "x"], object))
+    for name in ("fold", "probability"):
+        with pytest.raises(UserError, match=repr(name)):
+            class_names(SPOOKY, np.array([name, "x"], object))

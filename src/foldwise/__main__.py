@@ -11,7 +11,6 @@ import typer
 from foldwise import __version__, config, pipeline
 from foldwise.arguments import SeveralValues
 from foldwise.errors import UserError, require
-from foldwise.files import write_csv
 from foldwise.kaggle.cli import app as kaggle
 from foldwise.stage import Run
 from foldwise.stages import ORDER
@@ -179,6 +178,9 @@ def check_submission(
     file: Annotated[Path, typer.Argument(help="The submission to check.")],
     sample: Annotated[Path, typer.Option(help="The competition's sample submission.")],
     max_mb: Annotated[float, typer.Option(min=0, help="Largest file that is accepted, MB.")] = 100,
+    id: Annotated[
+        str, typer.Option(help="The id column. [default: the first without a repeated value]")
+    ] = "",
 ) -> None:
     """Check a submission file against the sample; name the row at fault, exit with code 2.
 
@@ -186,9 +188,10 @@ def check_submission(
     """
     from foldwise.submission import check, check_size, read
 
-    submission = read(file)
+    submission, followed = read(file), read(sample)
     check_size(file, max_mb)
-    check(submission, read(sample), str(file))
+    require(not id or id in followed, f"{sample}: no column {id!r} (set by --id)")
+    check(submission, followed, str(file), id)
     say(f"{file}: valid: {len(submission):,} rows, columns {', '.join(submission.columns)}")
 
 
@@ -203,7 +206,10 @@ def predict(
         typer.Option(help="A text to classify; one for each text column, in their order."),
     ] = None,
     file: Annotated[Path | None, typer.Option(help="A file with the text columns.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Where to write a file's predictions.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Where to write a file's predictions: .csv, .tsv, .jsonl or .parquet."),
+    ] = None,
     model: Annotated[str, typer.Option(help="A model's name, or the ensemble.")] = "ensemble",
     fold: Annotated[
         int | None, typer.Option(min=0, help="Only this fold's model. [default: all, averaged]")
@@ -214,12 +220,14 @@ def predict(
 
     require(bool(text) != bool(file), "predict: give either --text or --file")
     require(bool(file) == bool(out), "predict: --file and --out go together")
+    if out:
+        predicting.check_out(out)
     predictor = predicting.Predictor.load(output, model, fold)
     if text:
         say(predicting.show(predictor.predict_texts(text), predictor.classes))
     else:
         table = predictor.predict_file(file)
-        write_csv(out, table)
+        predicting.write(table, out)
         say(f"{out}: {len(table):,} rows, class and probabilities by {predictor.described}")
 
 

@@ -4,6 +4,7 @@
 """
 
 import difflib
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -119,7 +120,7 @@ def load(
         One line with the file, the key and the nearest valid key.
     """
     path = _find(source)
-    default = read(COMPETITIONS / "default.toml") | {"name": path.stem}
+    default = read(COMPETITIONS / "default.toml") | {"name": _name(path)}
     values, competition = _apply(default, default, read(path), str(path))
     for file in overrides:
         values, competition = _apply(values, default, read(file), str(file))
@@ -162,16 +163,27 @@ def _find(source: str | Path) -> Path:
     if str(source) in shipped():
         return COMPETITIONS / f"{source}.toml"
     near = difflib.get_close_matches(str(source), shipped(), n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
+    hint = f"; did you mean {near[0]!r}?" if near else "."
     raise UserError(
         f"no competition named {str(source)!r}{hint} Shipped: {', '.join(shipped())}; "
         "or give the path of a .toml file"
     )
 
 
+def _name(path: Path) -> str:
+    """Return a file's name without what a folder had better not be called."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem).lstrip("._-") or "competition"
+
+
 def _check_data(data: Data) -> None:
     if len(set(data.text)) != len(data.text):
         raise ValueError("data.text names a column twice")
+    for column in data.text:
+        if column in ([data.target] if isinstance(data.target, str) else data.target):
+            raise ValueError(f"data.text: {column!r} is the target, which no model may read")
+        # The cleaned table holds the texts under their own names, beside these.
+        if column in ("id", "label", "group"):
+            raise ValueError(f"data.text: a text column cannot be called {column!r}; rename it")
     for column in data.group_columns:
         if column not in data.text:
             raise ValueError(f"data.group: {column!r} is not one of data.text {data.text}")
@@ -213,7 +225,8 @@ def _validate(values: dict[str, Any], origin: str) -> Competition:
         first = error.errors()[0]
         # A union adds the branch it tried to the location; the reader only wants the key.
         key = ".".join(part for part in first["loc"][:2] if isinstance(part, str))
-        message = first["msg"].removeprefix("Value error, ").replace("valid tuple", "list")
+        message = first["msg"].removeprefix("Value error, ")
+        message = message.replace("valid tuple", "list").replace("Tuple", "List")
         if first["type"] == "value_error":
             shown = f"{key}: " if key else ""
         else:

@@ -42,6 +42,7 @@ def locate(competition: Competition, folder: Path) -> dict[str, Path | None]:
     UserError
         Missing or ambiguous files, with what to put where and how to fetch it.
     """
+    require(not folder.is_file(), f"{folder}: is a file; --input takes the folder it lies in")
     found: dict[str, Path | None] = {}
     for part, paths in candidates(competition, folder).items():
         there = [path for path in paths if path.is_file()]
@@ -52,6 +53,8 @@ def locate(competition: Competition, folder: Path) -> dict[str, Path | None]:
         )
         configured = bool(getattr(competition.data, part))
         if not there and (part == "train" or configured):
+            packed = [found for path in paths for found in _packed(path)]
+            require(not packed, f"{folder}: {', '.join(packed)} is compressed: unpack it there")
             names = paths[0].name if configured else "train.csv (or .tsv, .jsonl, .parquet)"
             extra = "" if configured else ", test.csv and sample_submission.csv"
             fetch = competition.data.download
@@ -97,12 +100,20 @@ def read_table(path: Path, competition: Competition) -> tuple[pd.DataFrame, list
         table, blank = read_delimited(path, text, "," if suffix == ".csv" else "\t", names)
         notes += blank
     else:
-        raise UserError(f"{path}: unknown file type; use one of {', '.join(SUFFIXES)}")
+        packed = suffix in (".gz", ".zip")
+        raise UserError(
+            f"{path}: {'is compressed: unpack it first' if packed else 'unknown file type'}; "
+            f"use one of {', '.join(SUFFIXES)}"
+        )
     require(len(table) > 0, f"{path}: no rows below the header")
     table, stray = _drop_stray(table)
     if stray:
         notes.append(f"{path.name}: {stray}")
     return table.astype(object), notes
+
+
+def _packed(path: Path) -> list[str]:
+    return [path.name + end for end in (".gz", ".zip") if Path(f"{path}{end}").is_file()]
 
 
 def require_columns(table: pd.DataFrame, columns: list[str], path: Path, key: str) -> None:

@@ -20,6 +20,10 @@ _MOST_COLUMNS = 10_000  # of a jsonl file: keys that differ from line to line ar
 def decode(path: Path, encoding: str) -> tuple[str, list[str]]:
     """Return a file's text and what was assumed: utf-8, or utf-16 with its mark, or latin-1."""
     raw = path.read_bytes()
+    require(
+        not raw.startswith((b"\x1f\x8b", b"PK\x03\x04")),
+        f"{path}: is compressed (gzip or zip), whatever its name says: unpack it first",
+    )
     if encoding:
         try:
             return raw.decode(encoding), []

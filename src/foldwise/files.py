@@ -16,7 +16,7 @@ from foldwise.errors import UserError
 PACKAGE = Path(__file__).parent  # the code of foldwise
 _DISK_ERRORS = {
     errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO,
-    errno.ENOTDIR,
+    errno.ENOTDIR, errno.EEXIST,
 }  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from foldwise.celltext import as_text
 from foldwise.errors import UserError, one_line, require
 
 SUFFIXES = (".npy", ".csv", ".parquet")
@@ -59,7 +60,7 @@ def row_ids(table: pd.DataFrame, path: Path) -> np.ndarray | None:
     column = id_column(table)
     if column is None:
         return None
-    ids = np.array([str(value) for value in table[column]], dtype=object)
+    ids = np.array([as_text(value) or "" for value in table[column]], dtype=object)
     again = pd.Index(ids).duplicated()
     require(not again.any(), f"{path}: id {ids[np.argmax(again)]!r} stands there twice")
     return ids

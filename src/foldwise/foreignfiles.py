@@ -168,7 +168,8 @@ def read_labels(path: Path) -> Labels:
             len(rest) > 1,
             f"{path}: no label column; name one of its columns 'label', or give one-hot columns",
         )
-        numbers = table[rest].apply(pd.to_numeric, errors="coerce").to_numpy()
+        plain = table[rest].map(lambda v: {"true": 1, "false": 0}.get(str(v).strip().lower(), v))
+        numbers = plain.apply(pd.to_numeric, errors="coerce").to_numpy()
         require(
             np.isin(numbers, (0, 1)).all(),
             f"{path}: columns {_listed(rest)}: neither one called 'label' nor one-hot (0 and 1)",

@@ -18,7 +18,7 @@ from foldwise.celltext import as_text, text_column
 from foldwise.config import Competition
 from foldwise.errors import UserError, require
 from foldwise.featurise import featurise
-from foldwise.files import read_json
+from foldwise.files import atomic, read_json
 from foldwise.models import MODELS, model_class
 from foldwise.pools import Pool
 from foldwise.rows import Rows
@@ -239,6 +239,27 @@ def show(probabilities: np.ndarray, classes: list[str]) -> str:
         others = ", ".join(f"{classes[i]} {row[i]:.3f}" for i in order[1:5])
         lines.append(f"{classes[order[0]]} {row[order[0]]:.3f}   ({others})")
     return "\n".join(lines)
+
+
+def check_out(path: Path) -> None:
+    """Raise a `UserError` unless predictions can be written under that name."""
+    known = path.suffix.lower() in data.SUFFIXES
+    require(known, f"--out {path}: unknown file type; use one of {', '.join(data.SUFFIXES)}")
+
+
+def write(table: pd.DataFrame, path: Path) -> None:
+    """Write predictions as the ending of the file's name says, atomically."""
+    suffix = path.suffix.lower()
+    with atomic(path) as partial:
+        if suffix == ".parquet":
+            table.to_parquet(partial, index=False)
+        elif suffix == ".jsonl":
+            table.to_json(
+                partial, orient="records", lines=True, force_ascii=False, double_precision=15
+            )
+        else:
+            separator = "\t" if suffix == ".tsv" else ","
+            table.to_csv(partial, index=False, sep=separator, lineterminator="\n")
 
 
 def _record(folder: Path) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The submission file: how it is made from probabilities, and what makes one valid."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -38,14 +39,14 @@ def build(
         What was assumed.
     """
     notes: list[str] = []
-    id_column = competition.data.id
     if sample is None:
+        id_column = competition.data.id
         kind, columns = _without_sample(competition, classes)
         ids = test["id"]
     else:
-        id_column = id_column if id_column in sample else sample.columns[0]
+        id_column = find_id(sample, competition.data.id)
         columns = [column for column in sample.columns if column != id_column]
-        kind = _kind(competition, classes, columns)
+        kind = kind_of(competition, classes, sample[columns])
         ids = sample[id_column]
         test, note = _in_order(test, ids)
         notes += note
@@ -54,15 +55,74 @@ def build(
     if kind == "probabilities":
         submission[columns] = test[columns].to_numpy()
     elif kind == "label":
-        submission[columns[0]] = np.array(classes, dtype=object)[probabilities.argmax(axis=1)]
+        written = classes if sample is None else _spelt(classes, sample[columns[0]])
+        submission[columns[0]] = np.array(written, dtype=object)[probabilities.argmax(axis=1)]
     else:
-        submission[columns[0]] = probabilities[:, 1]
+        # A column with the name of a class holds the probability of that class.
+        positive = classes.index(columns[0]) if columns[0] in classes else 1
+        submission[columns[0]] = probabilities[:, positive]
     if sample is not None:
         submission = submission[list(sample.columns)]
     return submission, notes
 
 
-def check(submission: pd.DataFrame, sample: pd.DataFrame, name: str) -> None:
+def find_id(sample: pd.DataFrame, name: str = "") -> str:
+    """Return the id column of a sample submission.
+
+    The column `name` if it is there, else the first without a repeated value, else the first.
+    """
+    if name in sample:
+        return name
+    unique = [column for column in sample.columns if not sample[column].duplicated().any()]
+    return (unique or list(sample.columns))[0]
+
+
+def kind_of(competition: Competition, classes: list[str], values: pd.DataFrame) -> str:
+    """Return what a submission holds: "probabilities", "label" or "positive".
+
+    Parameters
+    ----------
+    competition : Competition
+        Whose `submission.kind` is followed unless it is "auto".
+    classes : list of str
+        Class names in order.
+    values : DataFrame of str
+        The columns of the sample submission beside the id.
+
+    Raises
+    ------
+    UserError
+        The columns fit no kind, or not the one that is configured.
+    """
+    kind, columns = competition.submission.kind, list(values.columns)
+    if kind == "auto":
+        return _guess(competition, classes, values)
+    if kind == "probabilities":
+        require(
+            set(columns) == set(classes),
+            f"sample submission: its columns {columns} are not the classes {classes}; "
+            "set data.classes to the column names",
+        )
+        return kind
+    require(
+        len(columns) == 1,
+        f"submission.kind = {kind!r} needs one column beside the id, "
+        f"the sample submission has {columns}",
+    )
+    require(
+        kind == "label" or len(classes) == 2,
+        f"submission.kind = 'positive' needs two classes, there are {len(classes)}",
+    )
+    return kind
+
+
+def check(
+    submission: pd.DataFrame,
+    sample: pd.DataFrame,
+    name: str,
+    id_column: str = "",
+    labels: Sequence[str] = (),
+) -> None:
     """Raise a `UserError` that names the row at fault unless `submission` follows `sample`.
 
     Parameters
@@ -71,15 +131,28 @@ def check(submission: pd.DataFrame, sample: pd.DataFrame, name: str) -> None:
         As read by `read`.
     name : str
         The file, for the message.
+    id_column : str
+        The column of ids; found as in `find_id` if empty.
+    labels : sequence of str
+        What the one column beside the id may hold, where that is labels and is known.
     """
     _check_columns(list(submission.columns), list(sample.columns), name)
-    id_column, values = sample.columns[0], list(sample.columns[1:])
+    id_column = find_id(sample, id_column)
+    values = [column for column in sample.columns if column != id_column]
+    submission, sample = submission[[id_column, *values]], sample[[id_column, *values]]
     _check_ids(submission[id_column], sample[id_column], name)
+    as_labels = len(values) == 1 and (bool(labels) or not _numeric(sample[values]))
     for column in values:
+        known = {*labels, *sample[column]}
+        # A class may well be called "none"; a number cannot.
+        gaps = {"nan"} if as_labels else {"nan", "null", "none", "inf"}
         for row, value in enumerate(submission[column]):
-            if value.strip() == "" or value.strip().lower() in {"nan", "null", "none", "inf"}:
+            plain = value.strip().lower()
+            if plain == "" or (plain in gaps and not (as_labels and value in known)):
                 _fail(name, row, submission, f"{column} is {value!r}: a value is needed")
-    if len(values) < 2 and not _numeric(sample[values]):
+            if as_labels and labels and value not in labels:
+                _fail(name, row, submission, f"{column} is {value!r}: not one of the classes")
+    if as_labels:
         return
     numbers = _numbers(submission, values, name)
     outside = (numbers < 0) | (numbers > 1)
@@ -121,36 +194,43 @@ def _without_sample(competition: Competition, classes: list[str]) -> tuple[str, 
     return kind, classes if kind == "probabilities" else [name]
 
 
-def _kind(competition: Competition, classes: list[str], columns: list[str]) -> str:
-    kind = competition.submission.kind
-    matches = set(columns) == set(classes)
-    if kind == "auto":
-        if matches:
-            return "probabilities"
-        require(
-            len(columns) == 1,
-            f"sample submission: its columns {columns} are neither the classes {classes} nor one "
-            "column; set data.classes to the column names, or submission.kind",
-        )
-        positive = competition.metric == "log_loss" and len(classes) == 2
-        return "positive" if positive else "label"
-    if kind == "probabilities":
-        require(
-            matches,
-            f"sample submission: its columns {columns} are not the classes {classes}; "
-            "set data.classes to the column names",
-        )
-    else:
-        require(
-            len(columns) == 1,
-            f"submission.kind = {kind!r} needs one column beside the id, "
-            f"the sample submission has {columns}",
-        )
-        require(
-            kind == "label" or len(classes) == 2,
-            f"submission.kind = 'positive' needs two classes, there are {len(classes)}",
-        )
-    return kind
+def _guess(competition: Competition, classes: list[str], values: pd.DataFrame) -> str:
+    """Tell from the columns of the sample, its values and the metric what is wanted."""
+    columns = list(values.columns)
+    if set(columns) == set(classes):
+        return "probabilities"
+    require(
+        len(columns) == 1,
+        f"sample submission: its columns {columns} are neither the classes {classes} nor one "
+        "column; set data.classes to the column names, or submission.kind",
+    )
+    column, two = columns[0], len(classes) == 2
+    if two and column in classes:
+        return "positive"
+    # Blank cells say nothing.
+    written = sorted({value for value in values[column] if value.strip()})
+    numbers = pd.to_numeric(pd.Series(written, dtype=object), errors="coerce").to_numpy(float)
+    if np.isnan(numbers).any():
+        return "label"
+    between = set(classes).isdisjoint(written) and (numbers % 1 != 0).any()
+    if two and (competition.metric == "log_loss" or between):
+        return "positive"
+    named = pd.to_numeric(pd.Series(classes, dtype=object), errors="coerce").isna().all()
+    require(
+        not (written and named),
+        f"sample submission: {column!r} holds numbers, and the classes are {classes[:8]}; set "
+        "submission.kind = 'label' to write their names all the same"
+        + (", or 'positive' for the second one's probability" if two else ""),
+    )
+    return "label"
+
+
+def _spelt(classes: list[str], values: pd.Series) -> list[str]:
+    """Return the classes as the sample spells them: "True" where the data said true."""
+    capital = [name.capitalize() for name in classes]
+    if set(classes) == {"false", "true"} and set(values) <= set(capital):
+        return capital
+    return classes
 
 
 def _in_order(test: pd.DataFrame, ids: pd.Series) -> tuple[pd.DataFrame, list[str]]:

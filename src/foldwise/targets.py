@@ -15,7 +15,8 @@ from foldwise.data import require_columns
 from foldwise.errors import UserError, require
 
 _TOLERATED = 0.5  # more rows without a label than this share is no accident
-RESERVED = ("id", "fold", "group", "label")  # column names of the files under output/
+# Column names of the files under output/ and of what `predict` writes.
+RESERVED = ("id", "fold", "group", "label", "probability")
 
 
 def read_labels(
@@ -83,7 +84,8 @@ def _one_hot(table: pd.DataFrame, columns: list[str], path: Path) -> list[str | 
     values = np.zeros((len(table), len(columns)))
     for j, column in enumerate(columns):
         texts = [_stripped(value) or "0" for value in table[column]]
-        numbers = pd.to_numeric(pd.Series(texts).replace({"true": "1", "false": "0"}), "coerce")
+        plain = pd.Series([text.lower() for text in texts])
+        numbers = pd.to_numeric(plain.replace({"true": "1", "false": "0"}), "coerce")
         if numbers.isna().any():
             row = int(np.argmax(numbers.isna()))
             _bad_row(table, row, path, f"{column} is {texts[row]!r}: one-hot columns hold 0 or 1")

@@ -7,9 +7,11 @@ import pytest
 
 from foldwise import config
 from foldwise.config import load
+from foldwise.errors import UserError
 from foldwise.kaggle import notebook
 from foldwise.kaggle.bundle import _toml, bundle, slug
 from foldwise.kaggle.contents import Bundle
+from foldwise.kaggle.weights import _settled
 from foldwise.manifest import write_manifest
 from foldwise.predict import Predictor
 from foldwise.simulation import simulate
@@ -39,6 +41,24 @@ def test_a_configuration_stored_before_a_key_came_takes_its_default():
     values = load("arena").model_dump(mode="json")
     del values["kaggle"]
     assert config.Competition.restore(values).kaggle.competition == ""
+
+
+@pytest.mark.parametrize(
+    ("made", "kind"),
+    [
+        ("id,no,yes\n1,0.5,0.5\n", "probabilities"),
+        ("id,target\n1,no\n2,yes\n", "label"),
+        ("id,target\n1,0.0\n2,1.0\n", "positive"),
+    ],
+)
+def test_what_the_submission_holds_is_settled_by_the_run_and_not_guessed_again(
+    tmp_path, made, kind
+):
+    (tmp_path / "submission.csv").write_text(made)
+    assert _settled(load("spooky"), ["no", "yes"], tmp_path).submission.kind == kind
+    (tmp_path / "submission.csv").write_text("target,id\nno,1\nno,2\n")
+    with pytest.raises(UserError, match="the id is not the first column"):
+        _settled(load("spooky"), ["no", "yes"], tmp_path)
 
 
 @pytest.mark.slow

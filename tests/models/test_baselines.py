@@ -68,6 +68,20 @@ def test_a_baseline_learns_what_can_be_learnt(name, kind, tmp_path):
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_a_pair_may_have_no_ties(name, tmp_path):
+    _, data = pair_rows(240)
+    classes = ["winner_model_a", "winner_model_b"]
+    settings = ['data.target=["winner_model_a","winner_model_b"]', "ensemble.bias=false"]
+    data = data.take(np.flatnonzero(data.labels < 2))
+    competition = load("arena", settings)
+    model = fit(name, competition, data, tmp_path, classes)
+    probabilities = model.predict(data.without_labels())
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1)
+    accuracy = (probabilities.argmax(axis=1) == data.labels).mean()
+    assert name == "prior" or accuracy > 0.9
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_swapping_the_answers_swaps_the_prediction(name, tmp_path):
     competition, data = pair_rows()
     model = fit(name, competition, data, tmp_path)

@@ -71,6 +71,21 @@ def test_a_test_file_without_the_text_column_is_refused(make_run):
         spooky(run, "1,a,EAP\n2,b,HPL\n3,c,MWS\n")
 
 
+def test_ids_under_another_name_in_test_and_sample_are_not_replaced_by_numbers(make_run):
+    run = make_run("spooky")
+    (run.input / "test.csv").write_text("text,row_id\na,5\nb,6\n")
+    (run.input / "sample_submission.csv").write_text("row_id,EAP,HPL,MWS\n6,1,0,0\n5,1,0,0\n")
+    with pytest.raises(UserError, match="test.csv: no column 'id'.*set data.id = 'row_id'"):
+        spooky(run, "1,a,EAP\n2,b,HPL\n3,c,MWS\n")
+
+
+def test_a_sample_that_cannot_be_followed_is_refused_before_anything_is_fitted(make_run):
+    run = make_run("spooky")
+    (run.input / "sample_submission.csv").write_text("id,EAP,HPL,MWS\n9,1,0,0\n")
+    with pytest.raises(UserError, match="different ids"):
+        spooky(run, "1,a,EAP\n2,b,HPL\n3,c,MWS\n", "5,a\n")
+
+
 def test_turns_are_joined_in_pairs_too(make_run):
     run = make_run("arena")
     rows = {
@@ -96,6 +111,13 @@ def test_rows_takes_a_sample_of_whole_groups(make_run):
     assert 45 <= len(table) <= 75
     assert (table["group"].value_counts() == 2).all()
     assert table["label"].nunique() == 3
+
+
+def test_too_few_rows_for_the_classes_are_refused(make_run):
+    run = make_run("spooky", "data.classes=[]", rows=4)
+    lines = [f"{i},text {i},class {i % 10}" for i in range(100)]
+    with pytest.raises(UserError, match="--rows 4: . of 10 classes have no row.*take more rows"):
+        spooky(run, "\n".join(lines) + "\n")
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,8 @@ class Bundle:
         Class shares of the training rows.
     columns : list of str
         The submission's columns, the id first.
+    prior_row : dict of str to object
+        What the class shares give each column but the id.
     models : dict of str to dict
         For each member: "folds" (names of folders), "needs_terms" (uses term counts),
         "averages" (reads a pair in both orders), "half" (its encoder is stored as float16).
@@ -46,6 +48,7 @@ class Bundle:
     pool: Pool
     prior: np.ndarray
     columns: list[str]
+    prior_row: dict[str, Any]
     models: dict[str, dict[str, Any]]
     digests: dict[str, str]
 
@@ -68,6 +71,7 @@ class Bundle:
             pool=Pool(record["method"], weights, np.array(record["bias"])),
             prior=np.array(record["prior"]),
             columns=record["columns"],
+            prior_row=record["prior_row"],
             models=record["models"],
             digests=record["sha256"],
         )

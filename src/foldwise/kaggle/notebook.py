@@ -105,8 +105,9 @@ def write_submission(
     numbers = [str(i) for i in range(len(ids))]
     table = pd.DataFrame(predictions.blend(bundle.pool), columns=bundle.classes)
     table.insert(0, "id", numbers)
-    sample = pd.DataFrame(dict.fromkeys(bundle.columns, "0"), index=range(len(ids)))
-    sample[bundle.columns[0]] = numbers
+    sample = pd.DataFrame({bundle.columns[0]: numbers})
+    for name, value in bundle.prior_row.items():
+        sample[name] = str(value)
     submission, _ = build(table, bundle.classes, bundle.competition, sample)
     submission[bundle.columns[0]] = ids
     write_csv(working / "submission.csv", submission)

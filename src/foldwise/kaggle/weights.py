@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 
 from foldwise import __version__, submission
-from foldwise.config import Competition
+from foldwise.config import Competition, with_section
+from foldwise.errors import require
 from foldwise.files import read_json, remove, write_json
 from foldwise.hashing import file_hash
 from foldwise.kaggle.contents import RECORD, sha256
@@ -69,6 +70,7 @@ def write_weights(
             member |= _halved(folder / "models" / name, folds, name, predictor, output)
         models[name] = member
     prior = _shares(output, predictor.classes)
+    competition = _settled(competition, predictor.classes, output)
     row = _constant_row(prior, predictor.classes, competition, output)
     record = {
         "foldwise": __version__,
@@ -142,6 +144,24 @@ def _shares(output: Path, classes: list[str]) -> np.ndarray:
     labels = pd.read_parquet(output / "clean" / "train.parquet", columns=["label"])["label"]
     counts = labels.value_counts().reindex(classes, fill_value=0).to_numpy(dtype=float)
     return (counts + 1) / (counts + 1).sum()
+
+
+def _settled(competition: Competition, classes: list[str], output: Path) -> Competition:
+    """Return the configuration with what the run's submission holds: there is no sample later."""
+    made = output / "submission.csv"
+    if not made.exists():
+        return competition
+    table = submission.read(made)
+    id_column, *columns = table.columns
+    require(
+        submission.find_id(table, competition.data.id) == id_column,
+        f"{made}: the id is not the first column, as it is in every competition on Kaggle",
+    )
+    kind = "probabilities"
+    if len(columns) == 1:
+        labels = {*classes, *map(str.capitalize, classes)}
+        kind = "label" if set(table[columns[0]]) <= labels else "positive"
+    return with_section(competition, "submission", {"kind": kind}, str(made))
 
 
 def _constant_row(

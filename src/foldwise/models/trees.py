@@ -135,7 +135,7 @@ def choose_columns(
     for name, target in targets.items():
         x = getattr(blocks, name)
         norm = np.sqrt(x.squares(np.ones(len(labels))))
-        statistic = np.abs(x.adjoint()(target)).max(axis=1) / np.maximum(norm, 1e-12)
+        statistic = np.abs(x.adjoint()(target)).max(axis=1, initial=0) / np.maximum(norm, 1e-12)
         best = np.argsort(-statistic[: x.n_terms], kind="stable")[: top_terms // len(targets)]
         dense = np.arange(x.n_terms, x.shape[1])
         chosen[name] = np.concatenate([np.sort(best), dense])

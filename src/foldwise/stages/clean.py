@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from foldwise import data, rows, targets
+from foldwise import data, rows, submission, targets
 from foldwise.audit import audit_table
 from foldwise.celltext import as_text, is_writable, text_column
 from foldwise.errors import UserError, require
@@ -32,7 +32,12 @@ def clean(run: Run) -> str:
     if run.rows and run.rows < len(train):
         train = _sample(train, classes, run.rows, competition.seed)
         report["notes"].append(f"--rows {run.rows}: a stratified sample of {len(train)} rows")
-        classes = targets.class_names(competition, train["label"].to_numpy())
+        absent = [name for name in classes if name not in set(train["label"])]
+        require(
+            not absent,
+            f"--rows {run.rows}: {len(absent)} of {len(classes)} classes have no row in the "
+            f"sample, {absent[:1]} among them; take more rows",
+        )
     text = list(competition.data.text)
     audit = {"classes": classes, "train": report | audit_table(train, text)}
     audit["train"]["rows_kept"] = len(train)
@@ -40,6 +45,7 @@ def clean(run: Run) -> str:
     if found["test"]:
         test, test_report = canonical(found["test"], run, labelled=False)
         audit["test"] = test_report | audit_table(test, text)
+        _check_sample(run, found["sample_submission"], test, classes)
         shared = int(test["group"].isin(set(train["group"])).sum())
         audit["prompts_shared_by_train_and_test"] = shared
     audit["files"] = {
@@ -106,6 +112,7 @@ def canonical(path: Path, run: Run, labelled: bool) -> tuple[pd.DataFrame, dict[
             report["dropped"] |= {"missing text": int((keep & missing).sum())}
             keep &= ~missing
     else:
+        _check_id(raw, run, path)
         extra = [str(c) for c in raw.columns if c not in (config.id, *config.text)]
         if extra:
             notes.append(f"{path.name}: columns {', '.join(extra)} are not used")
@@ -118,6 +125,28 @@ def canonical(path: Path, run: Run, labelled: bool) -> tuple[pd.DataFrame, dict[
     report["rows_kept"] = len(table)
     order = ["id", *config.text, *(["label"] if labelled else []), "group"]
     return table[order], report
+
+
+def _check_sample(run: Run, path: Path | None, test: pd.DataFrame, classes: list[str]) -> None:
+    """Raise, before anything is fitted, if the sample submission cannot be followed."""
+    if path is not None:
+        equal = pd.DataFrame(1 / len(classes), index=test.index, columns=classes)
+        equal.insert(0, "id", test["id"])
+        submission.build(equal, classes, run.competition, submission.read(path))
+
+
+def _check_id(raw: pd.DataFrame, run: Run, path: Path) -> None:
+    """Raise if a test file has the ids of the sample submission under another name."""
+    config = run.competition.data
+    sample = data.locate(run.competition, run.input)["sample_submission"]
+    if config.id in raw or sample is None:
+        return
+    known = submission.find_id(submission.read(sample))
+    require(
+        known not in raw or known in (*config.text, config.target),
+        f"{path}: no column {config.id!r} (set by data.id), but {known!r}, the id column of "
+        f"{sample.name}, is there: set data.id = {known!r}",
+    )
 
 
 def _ids(raw: pd.DataFrame, column: str, path: Path, notes: list[str]) -> list[str]:

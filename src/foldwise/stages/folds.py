@@ -56,10 +56,11 @@ def _check_possible(labels: np.ndarray, groups: np.ndarray, classes: list[str], 
     rare = int(holders.idxmin())
     if holders[rare] < n:
         count = int((labels == rare).sum())
+        fewer = f"set folds.n to at most {holders[rare]}, or " if holders[rare] > 1 else ""
         raise UserError(
             f"folds.n = {n} but class {classes[rare]!r} has {count} rows in {holders[rare]} "
-            f"groups: every fold needs one; set folds.n to at most {max(holders[rare], 1)}, "
-            "or merge or drop the class"
+            f"groups: every fold needs one; {fewer}merge or drop the class, or take more rows if "
+            "--rows cut it short"
         )
 
 

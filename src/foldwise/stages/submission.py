@@ -7,6 +7,7 @@ Writes submission.csv, exactly the sample's columns, ids and order
 from pathlib import Path
 
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 
 from foldwise import data
 from foldwise.files import atomic, remove
@@ -35,9 +36,18 @@ def submission(run: Run) -> str:
     with atomic(path) as partial:
         table.to_csv(partial, index=False, lineterminator="\n")
         written = read(partial)
-        check(written, sample if sample is not None else written, str(path))
+        follow = sample if sample is not None else written
+        labels = _labels(table, classes)
+        check(written, follow, str(path), run.competition.data.id, labels)
     against = f"as {sample_path.name}" if sample_path else "no sample submission to follow"
     return f"submission.csv, {len(table):,} rows, columns {', '.join(table.columns)}; {against}"
+
+
+def _labels(table: pd.DataFrame, classes: list[str]) -> list[str]:
+    """Return what a column of labels may hold; nothing where it holds probabilities."""
+    if any(is_numeric_dtype(table[name]) for name in table):
+        return []
+    return [*classes, *map(str.capitalize, classes)]
 
 
 def _sample(run: Run) -> Path | None:
