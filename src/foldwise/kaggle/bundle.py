@@ -73,7 +73,7 @@ def bundle(output: Path, user: str = USER) -> Path:
                 partial / name / "kernel-metadata.json",
                 _kernel(competition, user, name, [f"{user}/{slugs[s]}" for s in sources]),
             )
-        write_text(partial / "README.md", _readme(competition, record))
+        write_text(partial / "README.md", _readme(competition, record, user))
     _list(target, record)
     return target
 
@@ -215,7 +215,8 @@ def _constant_row(
 def _notebooks(folder: Path, competition: Competition, record: dict[str, Any]) -> None:
     config = competition.data
     names = {part: [p.name for p in paths] for part, paths in _names(competition).items()}
-    constants = {"ID": config.id, "TEXT": list(config.text), "COLUMNS": list(config.columns)}
+    constants = {"COMPETITION": competition.kaggle.competition, "ID": config.id}
+    constants |= {"TEXT": list(config.text), "COLUMNS": list(config.columns)}
     header = {"HEADER": record["columns"], "PRIOR": record["prior_row"]}
     target = list(config.target) if config.one_hot else [config.target]
     for name, notebook in (
@@ -259,23 +260,38 @@ def _kernel(competition: Competition, user: str, name: str, sources: list[str]) 
     }
 
 
-def _readme(competition: Competition, record: dict[str, Any]) -> str:
+def _readme(competition: Competition, record: dict[str, Any], user: str) -> str:
     return (
         f"# {competition.title or competition.name}: foldwise on Kaggle\n\n"
         f"Ensemble of {', '.join(record['models'])}; out-of-fold log loss "
         f"{record['log_loss']:.4f}.\n\n"
-        "Run these here, or `python -m foldwise kaggle push` which runs them (with `version` "
-        f"in place of `create` the second time). Put your name in place of `{USER}` in the "
-        "metadata files first; `push` does that too.\n\n"
+        "Three commands take it to Kaggle, run in this folder. `python -m foldwise kaggle push` "
+        "runs them for you, waits between them, and knows when a data set is there already.\n\n"
         "```sh\n"
         "kaggle datasets create -p code --dir-mode zip\n"
         "kaggle datasets create -p weights --dir-mode zip\n"
         f"kaggle kernels push -p submit --accelerator {ACCELERATOR}\n"
         "```\n\n"
+        + (
+            f"Before them, put your name on Kaggle in place of `{USER}`:\n\n"
+            "```sh\n"
+            f"sed -i.old 's/{USER}/your-name/' */*-metadata.json\n"
+            "```\n\n"
+            if user == USER
+            else ""
+        )
+        + "Before the third, wait until both data sets are unpacked (`kaggle datasets status` says "
+        "ready). The second time, a data set gets a new version instead: `kaggle datasets version "
+        '-p weights --dir-mode zip -m "what changed"`.\n\n'
         "- `code/`: the package and the configuration; nothing to install\n"
         "- `weights/`: the fitted models of the ensemble, `bundle.json` describes them\n"
         "- `submit/foldwise-submit.ipynb`: predicts, no internet\n"
-        "- `train/foldwise-train.ipynb`: fits on Kaggle, `kaggle kernels push -p train`\n"
+        "- `train/foldwise-train.ipynb`: fits on Kaggle, `kaggle kernels push -p train`\n\n"
+        + (
+            "Then submit the notebook's output: `python -m foldwise kaggle submit`.\n"
+            if competition.kaggle.competition
+            else "`kaggle.competition` is not set: the notebook has no competition's data yet.\n"
+        )
     )
 
 

@@ -21,7 +21,7 @@ import pandas as pd
 
 from foldwise import data
 from foldwise.errors import require
-from foldwise.kaggle.contents import RECORD, Bundle
+from foldwise.kaggle.contents import RECORD, Bundle, below
 from foldwise.kaggle.partial import Predictions
 from foldwise.kaggle.worker import Job, write_job
 from foldwise.stage import PACKAGE, atomic, read_json, write_json
@@ -83,7 +83,7 @@ def improve(root: Path, working: Path, test: Path, started: float, limit: float)
 
 def find_bundle(root: Path) -> Bundle:
     """Find the weights under `root` by their `bundle.json`, whatever their folder is called."""
-    found = sorted(path.parent for path in root.rglob(RECORD))
+    found = [path.parent for path in below(root, RECORD)]
     require(bool(found), f"{root}: no {RECORD} below it; add the weights data set to the notebook")
     if len(found) > 1:
         warn(f"{len(found)} bundles below {root}; {found[0]} is used")
