@@ -1,10 +1,16 @@
 """Where Kaggle puts things: inputs are found by what is in them, in its old and new layouts."""
 
+import json
+import re
+import shlex
+import subprocess
+
 import pandas as pd
 import pytest
+import standin
 
 from foldwise.config import load
-from foldwise.kaggle.bundle import USER, _readme, slug
+from foldwise.kaggle.bundle import USER, _kernel, _readme, slug
 from foldwise.kaggle.cells import code_of, submit_notebook, train_notebook, write_notebook
 from foldwise.kaggle.contents import below
 
@@ -96,10 +102,49 @@ def test_the_title_of_a_data_set_gives_its_address(name):
         assert slugify(address.replace("-", " ")) == address
 
 
-def test_the_readme_of_a_bundle_says_what_the_client_wants_to_be_told():
+def test_the_readme_of_a_bundle_says_what_the_client_wants_to_be_told(tmp_path):
     record = {"models": {"logreg": {}}, "log_loss": 1.05}
-    text = _readme(load("arena"), record, USER)
+    model = tmp_path / "weights" / "models" / "logreg" / "weights.npz"
+    model.parent.mkdir(parents=True)
+    model.write_bytes(bytes(2_300_000))
+    text = _readme(load("arena"), record, USER, tmp_path)
     assert 'kaggle datasets version -p weights --dir-mode zip -m "' in text
-    assert f"sed -i.old 's/{USER}/" in text
-    assert "sed" not in _readme(load("arena"), record, "me")
-    assert "not set" in _readme(load("sample"), record, USER)
+    assert "logreg 2.3 MB" in text
+    assert "--user NAME" in text
+    text = _readme(load("arena"), record, "me", tmp_path)
+    assert "--user" not in text and "kaggle datasets status me/foldwise-arena-code" in text
+    assert "not set" in _readme(load("sample"), record, USER, tmp_path)
+
+
+def test_the_real_client_does_what_the_readme_says(server, tmp_path):
+    competition, folder = load("arena"), tmp_path / "bundle"
+    for part in ("code", "weights"):
+        (folder / part / "inner").mkdir(parents=True)
+        (folder / part / "inner" / "file.txt").write_text(part)
+        metadata = {"title": slug(competition, part).replace("-", " ")}
+        metadata |= {"id": f"{standin.USER}/{slug(competition, part)}"}
+        metadata |= {"licenses": [{"name": "other"}]}
+        (folder / part / "dataset-metadata.json").write_text(json.dumps(metadata))
+    for part in ("submit", "train"):
+        metadata = _kernel(competition, standin.USER, part, [])
+        (folder / part).mkdir()
+        (folder / part / "kernel-metadata.json").write_text(json.dumps(metadata))
+        notebook = submit_notebook("arena", CONSTANTS)
+        write_notebook(folder / part / metadata["code_file"], notebook)
+    text = _readme(competition, {"models": {}, "log_loss": 1.05}, standin.USER, folder)
+    commands = re.findall(r"\bkaggle (?:datasets|kernels) [^`\n]+", text)
+    assert len(commands) == 6
+    for command in commands:
+        done = subprocess.run(shlex.split(command), capture_output=True, text=True, cwd=folder)
+        assert done.returncode == 0, done.stderr
+        assert "error" not in done.stdout.lower()
+    assert len(server.called("CreateDataset")) == 2
+    assert len(server.called("CreateDatasetVersion")) == 1
+    sent = server.called("SaveKernel")
+    assert [body["slug"] for body in sent] == [
+        f"{standin.USER}/{slug(competition, part)}" for part in ("submit", "train")
+    ]
+    for body in sent:
+        assert body["machineShape"] == "NvidiaTeslaT4" and body["enableGpu"]
+        assert not body.get("enableInternet")
+        assert body["competitionDataSources"] == [COMPETITION]

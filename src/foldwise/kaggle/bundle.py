@@ -73,7 +73,7 @@ def bundle(output: Path, user: str = USER) -> Path:
                 partial / name / "kernel-metadata.json",
                 _kernel(competition, user, name, [f"{user}/{slugs[s]}" for s in sources]),
             )
-        write_text(partial / "README.md", _readme(competition, record, user))
+        write_text(partial / "README.md", _readme(competition, record, user, partial))
     _list(target, record)
     return target
 
@@ -260,7 +260,13 @@ def _kernel(competition: Competition, user: str, name: str, sources: list[str]) 
     }
 
 
-def _readme(competition: Competition, record: dict[str, Any], user: str) -> str:
+def _readme(competition: Competition, record: dict[str, Any], user: str, folder: Path) -> str:
+    sizes = {part: f"{_megabytes(folder / part):.1f} MB" for part in ("code", "weights")}
+    models = ", ".join(
+        f"{name} {_megabytes(folder / 'weights' / 'models' / name):.1f} MB"
+        for name in record["models"]
+    )
+    data = {part: f"{user}/{slug(competition, part)}" for part in ("code", "weights")}
     return (
         f"# {competition.title or competition.name}: foldwise on Kaggle\n\n"
         f"Ensemble of {', '.join(record['models'])}; out-of-fold log loss "
@@ -273,22 +279,24 @@ def _readme(competition: Competition, record: dict[str, Any], user: str) -> str:
         f"kaggle kernels push -p submit --accelerator {ACCELERATOR}\n"
         "```\n\n"
         + (
-            f"Before them, put your name on Kaggle in place of `{USER}`:\n\n"
-            "```sh\n"
-            f"sed -i.old 's/{USER}/your-name/' */*-metadata.json\n"
-            "```\n\n"
+            f"Before the first: the metadata files hold `{USER}` in place of your name on Kaggle; "
+            "bundle again with `--user NAME`, or put it in by hand.\n\n"
             if user == USER
             else ""
         )
-        + "Before the third, wait until both data sets are unpacked (`kaggle datasets status` says "
-        "ready). The second time, a data set gets a new version instead: `kaggle datasets version "
-        '-p weights --dir-mode zip -m "what changed"`.\n\n'
-        "- `code/`: the package and the configuration; nothing to install\n"
-        "- `weights/`: the fitted models of the ensemble, `bundle.json` describes them\n"
+        + f"Before the third: `kaggle datasets status {data['code']}` and the same for "
+        f"`{data['weights']}` must say ready.\n\n"
+        "The second time a data set gets a new version instead: `kaggle datasets version -p "
+        'weights --dir-mode zip -m "what changed"`, and the same for `code` if that changed.\n\n'
+        f"- `code/` ({sizes['code']}): the package and the configuration; nothing to install\n"
+        f"- `weights/` ({sizes['weights']}: {models}): the fitted models of the ensemble, which "
+        "`bundle.json` describes\n"
         "- `submit/foldwise-submit.ipynb`: predicts, no internet\n"
-        "- `train/foldwise-train.ipynb`: fits on Kaggle, `kaggle kernels push -p train`\n\n"
+        "- `train/foldwise-train.ipynb`: fits on Kaggle, "
+        f"`kaggle kernels push -p train --accelerator {ACCELERATOR}`\n\n"
         + (
-            "Then submit the notebook's output: `python -m foldwise kaggle submit`.\n"
+            "Then `python -m foldwise kaggle submit` submits the notebook's output and waits for "
+            "its score.\n"
             if competition.kaggle.competition
             else "`kaggle.competition` is not set: the notebook has no competition's data yet.\n"
         )
