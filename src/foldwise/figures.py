@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from foldwise.plots import COLOURS, ON_COLOUR, STYLE, WIDTH, below, ink, plain, short
 
 _MOST = 28  # lines of a forest plot
+_LONG = 28  # characters of a label from which it takes two lines
 
 
 def differences(pairs: Sequence[dict[str, Any]], noise: float | None) -> Figure:
@@ -19,6 +20,8 @@ def differences(pairs: Sequence[dict[str, Any]], noise: float | None) -> Figure:
     """
     pairs = [pair for pair in pairs if "prior" not in (pair["better"], pair["other"])] or pairs
     names = [f"{pair['other']} − {pair['better']}" for pair in pairs]
+    if max(map(len, names)) > _LONG:
+        names = [f"{pair['other']}\n− {pair['better']}" for pair in pairs]
     figure = _forest(names, pairs, "difference", "difference in log loss, nats")
     if noise is not None:
         axes = figure.axes[0]
@@ -105,7 +108,8 @@ def _forest(
             lines.append((heads[i], None))
         lines.append((name, entry))
     with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(figsize=(WIDTH, 1.1 + 0.27 * len(lines)))
+        step = 0.4 if any("\n" in name for name, _ in lines) else 0.27  # inches a line
+        figure, axes = plt.subplots(figsize=(WIDTH, 1.1 + step * len(lines)))
         places = np.arange(len(lines))[::-1]
         for place, (_, entry) in zip(places, lines, strict=True):
             if entry is None:
@@ -135,5 +139,10 @@ def _forest(
 
 
 def _cut(names: Sequence[str]) -> list[str]:
-    plain_ = ["".join(ch if ch.isprintable() else "?" for ch in name) for name in names]
-    return [name if len(name) <= 36 else name[:35] + "…" for name in plain_]
+    shown = [
+        ["".join(ch if ch.isprintable() else "?" for ch in line) for line in name.split("\n")]
+        for name in names
+    ]
+    return [
+        "\n".join(line if len(line) <= 36 else line[:35] + "…" for line in lines) for lines in shown
+    ]

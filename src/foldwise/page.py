@@ -102,14 +102,14 @@ def width(png: bytes) -> int:
 
 
 def number(value: float | None, digits: int = 4) -> str:
-    """Return a number with so many decimals; a dash where it is not known."""
-    return "–" if value is None else f"{value:,.{digits}f}"
+    """Return a number with so many decimals, none of them "-0.0"; a dash where it is not known."""
+    return "–" if value is None else f"{value:z,.{digits}f}"
 
 
 def span(low_high: list[float | None], digits: int = 4) -> str:
     """Return an interval; a dash where it is not known."""
     low, high = low_high
-    return "–" if low is None or high is None else f"{low:.{digits}f} to {high:.{digits}f}"
+    return "–" if low is None or high is None else f"{low:z.{digits}f} to {high:z.{digits}f}"
 
 
 def percent(share: float) -> str:

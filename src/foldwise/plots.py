@@ -25,6 +25,7 @@ from foldwise import metrics
 # Okabe and Ito's palette, without its yellow (too faint on white).
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 _MARKERS = "os^DvPX*"
+_LEGEND = 36  # characters that fit side by side under a figure
 WIDTH = 5.0  # inches: two side by side on a desk, and still legible as wide as a phone
 STYLE = {
     "figure.dpi": 160,
@@ -263,7 +264,9 @@ def weights(shares: dict[str, float]) -> Figure:
 
 def below(figure: Figure, axes: Axes) -> None:
     """Put the legend under the figure, where it hides nothing and takes no width."""
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    handles, names = axes.get_legend_handles_labels()
+    columns = max(1, min(3, _LEGEND // max(map(len, names), default=1)))
+    figure.legend(handles, names, loc="outside lower center", ncols=columns)
 
 
 def ink(image: AxesImage, value: float) -> str:

@@ -33,7 +33,7 @@ def warnings(
                 )
             elif loss < _TOO_GOOD * prior:
                 found.append(
-                    f"{name} is too good to be true (log loss {loss:.4f}): suspect a leak."
+                    f"{name} is too good to be true (log loss {loss:z.4f}): suspect a leak."
                 )
     for name in scores.index:
         if scores.loc[name, "ece"] > _WORST_ECE:
@@ -131,15 +131,15 @@ def verdict(table: pd.DataFrame, facts: dict[str, Any], run: Run) -> list[str]:
     best = singles.sort_values(metric, ascending=not up, kind="stable").iloc[0]
     name = metric.replace("_", " ")
     level = f"{100 * run.competition.report.confidence:.0f} %"
-    said = [f"The best single model is {best['model']}: {name} {best[metric]:.4f} out of fold."]
+    said = [f"The best single model is {best['model']}: {name} {best[metric]:z.4f} out of fold."]
     said += _runner_up(best["model"], singles, found)
     said.append(_ensemble(best["model"], found, level))
     if "prior" in set(table["model"]):
         against = next(d for d in found if {d["better"], d["other"]} == {best["model"], "prior"})
         if against["better"] == best["model"] and against["low"] > 0:
             said.append(
-                f"Against the class frequencies {best['model']} gains {against['difference']:.4f} "
-                f"in log loss ({against['low']:.4f} to {against['high']:.4f})."
+                f"Against the class frequencies {best['model']} gains {against['difference']:z.4f} "
+                f"in log loss ({against['low']:z.4f} to {against['high']:z.4f})."
             )
         else:
             said.append(f"{best['model']} is not clearly better than the class frequencies.")
@@ -153,8 +153,8 @@ def verdict(table: pd.DataFrame, facts: dict[str, Any], run: Run) -> list[str]:
     if worst:
         said.append(
             f"The worst slice is “{worst['respect']}: {worst['slice']}” ({worst['rows']:,} rows): "
-            f"there the log loss of {called(facts['focus'])} is {worst['gap']:.4f} higher than on "
-            f"all rows ({worst['low_of_all']:.4f} to {worst['high_of_all']:.4f}, with all slices "
+            f"there the log loss of {called(facts['focus'])} is {worst['gap']:z.4f} higher than on "
+            f"all rows ({worst['low_of_all']:z.4f} to {worst['high_of_all']:z.4f}, with all slices "
             "looked at)."
         )
     curve_is_possible = facts["learning_curve"] is None and not facts["foreign"]
@@ -177,7 +177,7 @@ def _runner_up(best: str, singles: pd.DataFrame, found: list[dict[str, Any]]) ->
 
 def _ensemble(best: str, found: list[dict[str, Any]], level: str) -> str:
     pair = next(d for d in found if {d["better"], d["other"]} == {best, "ensemble"})
-    span = f"{pair['difference']:.4f} ({level} interval {pair['low']:.4f} to {pair['high']:.4f})"
+    span = f"{pair['difference']:z.4f} ({level} interval {pair['low']:z.4f} to {pair['high']:z.4f})"
     if pair["better"] == "ensemble" and pair["low"] > 0:
         return f"The ensemble is better than it: log loss lower by {span}."
     if pair["better"] == "ensemble":
@@ -211,10 +211,10 @@ def _next(found: list[dict[str, Any]], curve_is_possible: bool) -> str:
         first = clear[0]
         return (
             f"Do next: {first['lever']}. It is the largest lever measured here, "
-            f"{first['gain']:.4f} ({first['low']:.4f} to {first['high']:.4f}): {first['means']}."
+            f"{first['gain']:z.4f} ({first['low']:z.4f} to {first['high']:z.4f}): {first['means']}."
         )
     tried = "; ".join(
-        f"{lever['lever']} {lever['gain']:.4f}, {lever['low']:.4f} to {lever['high']:.4f}"
+        f"{lever['lever']} {lever['gain']:z.4f}, {lever['low']:z.4f} to {lever['high']:z.4f}"
         for lever in measured
     )
     said = f"Do next: another kind of model. No lever measured here is clearly above zero ({tried})"
@@ -223,7 +223,7 @@ def _next(found: list[dict[str, Any]], curve_is_possible: bool) -> str:
     stake = next((lever for lever in found if not lever["measured"]), None)
     if stake:
         said += (
-            f". Most is at stake in the worst slice: {stake['gain']:.4f} of log loss if its rows "
+            f". Most is at stake in the worst slice: {stake['gain']:z.4f} of log loss if its rows "
             "became as easy as the average"
         )
     return f"{said}."
@@ -243,8 +243,8 @@ def _spare(left_out: dict[str, Any], costs: list[dict[str, Any]]) -> list[str]:
     seconds = next(cost["train_seconds"] for cost in costs if cost["model"] == model)
     saved = "" if seconds is None else f", and its training by -{_seconds(seconds)}"
     return [
-        f"{model} may go: without it the blend's log loss changes by {gain['gain']:+.4f} "
-        f"({gain['low']:.4f} to {gain['high']:.4f}){saved}."
+        f"{model} may go: without it the blend's log loss changes by {gain['gain']:+z.4f} "
+        f"({gain['low']:z.4f} to {gain['high']:z.4f}){saved}."
     ]
 
 
