@@ -7,7 +7,7 @@ from fabricate import fabricate
 
 from foldwise.config import load
 from foldwise.files import read_json, write_json
-from foldwise.page import cell, without_nan
+from foldwise.page import cell, number, span, without_nan
 from foldwise.stage import Run
 from foldwise.stages.report import report
 
@@ -22,6 +22,16 @@ HOSTILE = [
     "null \x00 bell \x07 escape \x1b[31m",
     "{{ 7 * 7 }} {% raise %} ![x](https://example.org/x.png) [y](javascript:alert(1))",
 ]
+
+
+# Numbers that are broken over lines, and first cells too narrow to read.
+TORN = """[...document.querySelectorAll('td')].filter(cell => {
+  const range = document.createRange();
+  range.selectNodeContents(cell);
+  return /^[-\\d.,]+$/.test(cell.textContent.trim()) && range.getClientRects().length > 1;
+}).length"""
+NARROW = """Math.min(...[...document.querySelectorAll('td:first-child')].map(
+  cell => cell.getBoundingClientRect().width))"""
 
 
 @pytest.fixture(scope="module")
@@ -52,16 +62,27 @@ def test_the_page_works_in_a_browser_with_the_network_off(hostile, tmp_path):
     wide = "document.documentElement.scrollWidth"
 
     async def work(page):
-        found = {"overflow": []}
+        found = {"overflow": [], "torn": [], "narrow": []}
         for dark in (False, True):
             for width in (1200, chromium.PHONE):
                 await page.open(path, width, dark)
                 await page.run("document.querySelectorAll('details').forEach(d => d.open = true)")
                 found["overflow"].append(await page.run(wide) - width)
+                found["torn"].append(await page.run(TORN))
+                found["narrow"].append(await page.run(NARROW))
             shown = await page.run("getComputedStyle(document.body).backgroundColor")
             found["dark" if dark else "light"] = shown
             images = "[...document.images].map(i => [i.currentSrc.length, i.naturalWidth])"
             found[f"images {dark}"] = await page.run(images)
+        scheme = [{"name": "prefers-color-scheme", "value": "dark"}]
+        await page.call("Emulation.setEmulatedMedia", media="print", features=scheme)
+        found["torn"].append(await page.run(TORN))
+        found["paper"] = await page.run("getComputedStyle(document.body).backgroundColor")
+        found["printed"] = await page.run(
+            "[...document.querySelectorAll('picture')].every("
+            "p => p.querySelector('img').currentSrc === p.querySelector('img').src)"
+        )
+        await page.call("Emulation.setEmulatedMedia", media="screen")
         await page.run(f"{board}.querySelectorAll('th button')[1].click()")
         found["up"] = await page.run(column)
         await page.run(f"{board}.querySelectorAll('th button')[1].click()")
@@ -78,6 +99,10 @@ def test_the_page_works_in_a_browser_with_the_network_off(hostile, tmp_path):
     found = chromium.drive(tmp_path, work)
     assert found["complaints"] == []
     assert max(found["overflow"]) <= 0
+    assert max(found["torn"]) == 0
+    assert min(found["narrow"][1::2]) > 80
+    assert found["paper"] == "rgb(255, 255, 255)"
+    assert found["printed"], "a dark figure on paper"
     assert found["light"] != found["dark"]
     assert found["images False"] != found["images True"]
     assert all(width > 0 for _, width in found["images False"] + found["images True"])
@@ -121,6 +146,13 @@ def test_hostile_rows_are_inert_in_every_form(hostile):
 )
 def test_a_markdown_cell_holds_any_text(raw, safe):
     assert cell(raw) == safe
+
+
+def test_what_rounds_to_zero_has_no_sign():
+    assert number(-0.00001) == "0.0000"
+    assert span([-0.00004, 0.5]) == "0.0000 to 0.5000"
+    assert number(-0.1, 1) == "-0.1"
+    assert number(None) == "–"
 
 
 def test_what_is_not_a_number_is_null_in_json():

@@ -77,12 +77,40 @@ class GroupBootstrap:
         low, high = self.interval(drawn)
         return max(0.0, 2 * value - high), max(value, 2 * value - low)
 
+    def simultaneous(self, drawn: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return intervals of several statistics that hold all at once (max-t bootstrap).
+
+        What is the largest of many looks large by luck; of these intervals all hold in so many
+        of a hundred reports, so also that of whichever was picked out (Romano and Wolf, 2005).
+
+        Parameters
+        ----------
+        drawn : ndarray of float, shape (draws, K)
+            The statistics in each draw; NaN where a draw has none.
+        values : ndarray of float, shape (K,)
+            The statistics themselves.
+
+        Returns
+        -------
+        low, high : ndarray of float, shape (K,)
+        """
+        spread = np.nanstd(drawn, axis=0)
+        safe = np.where(spread > 0, spread, np.inf)
+        furthest = np.nanmax(np.abs(drawn - values) / safe, axis=1)
+        reach = np.nanpercentile(furthest, 100 * self.confidence) * self._widening() * spread
+        return values - reach, values + reach
+
     def _percents(self) -> list[float]:
         tail = (1 - self.confidence) / 2
-        if self.n_groups > 1:
-            g = self.n_groups
-            tail = float(stats.norm.cdf(np.sqrt(g / (g - 1)) * stats.t.ppf(tail, g - 1)))
+        tail = float(stats.norm.cdf(self._widening() * stats.norm.ppf(tail)))
         return [100 * tail, 100 * (1 - tail)]
+
+    def _widening(self) -> float:
+        """Return by how much intervals are widened for few groups."""
+        g, tail = self.n_groups, (1 - self.confidence) / 2
+        if g < 2:
+            return 1.0
+        return float(np.sqrt(g / (g - 1)) * stats.t.ppf(tail, g - 1) / stats.norm.ppf(tail))
 
     def _counts(self) -> Iterator[np.ndarray] | list[np.ndarray]:
         if self._kept is None and self.draws * self.n_groups <= _KEEP:

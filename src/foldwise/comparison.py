@@ -121,6 +121,15 @@ def bootstrap_options(run: Run) -> dict[str, Any]:
     }
 
 
+def fold_losses(evidence: Evidence) -> dict[str, list[float]]:
+    """Return the log loss of every model in every fold, the nested ensemble's too."""
+    inside = [evidence.folds == k for k in np.unique(evidence.folds)]
+    return {
+        model: [float(loss[mask].mean()) for mask in inside]
+        for model, loss in evidence.losses.items()
+    }
+
+
 def error_correlation(evidence: Evidence) -> dict[str, Any]:
     """Return how alike the models' losses are, row by row (Pearson), the prior left out."""
     models = [name for name in evidence.losses if name != "prior"]
@@ -131,22 +140,52 @@ def error_correlation(evidence: Evidence) -> dict[str, Any]:
 def seed_noise(evidence: Evidence) -> dict[str, Any]:
     """Return, for models that were fitted with several seeds, how far luck alone carries.
 
-    Models called alike but for `seed<number>` at the end are one model. `band` is how far two
-    such runs differ by luck with the report's confidence.
+    Models called alike but for `seed<number>` at the end are one model; a model whose folds
+    average several seeds (`bert.seeds`) has the last validation loss of each of them.
+
+    Returns
+    -------
+    dict of str to dict
+        `log_loss` of each seed, their `sd`, the `models` concerned, how many seeds each of them
+        averages (`averaged`), and `band`: how far two such models differ by luck with the
+        report's confidence.
     """
-    runs: dict[str, list[float]] = {}
+    runs: dict[str, dict[str, Any]] = {}
     for name, loss in evidence.losses.items():
         match = _SEED.fullmatch(name)
         if match:
-            runs.setdefault(match[1], []).append(float(loss.mean()))
-    found = {}
-    for name, losses in runs.items():
+            run = runs.setdefault(match[1], {"log_loss": [], "models": [], "averaged": 1})
+            run["log_loss"].append(float(loss.mean()))
+            run["models"].append(name)
+    for name, facts in evidence.metrics.items():
+        losses = _of_seeds(facts.get("folds", []))
         if len(losses) > 1:
-            spread = float(np.std(losses, ddof=1))
+            runs[name] = {"log_loss": losses, "models": [name], "averaged": len(losses)}
+    found = {}
+    for name, run in runs.items():
+        n = len(run["log_loss"])
+        if n > 1:
+            spread = float(np.std(run["log_loss"], ddof=1))
             tail = (1 + evidence.bootstrap.confidence) / 2
-            reach = float(stats.t.ppf(tail, len(losses) - 1)) * np.sqrt(2) * spread
-            found[name] = {"log_loss": losses, "sd": spread, "band": float(reach)}
+            reach = stats.t.ppf(tail, n - 1) * np.sqrt(2 / run["averaged"]) * spread
+            found[name] = run | {"sd": spread, "band": float(reach)}
     return found
+
+
+def _of_seeds(folds: list[dict[str, Any]]) -> list[float]:
+    """Return each seed's last validation loss over all folds; none where one is not known."""
+    ends = []
+    for fold in folds:
+        lines = [
+            [point["loss"] for point in line if point["split"] == "validation"]
+            for line in fold.get("histories", [])
+        ]
+        if not lines or not all(lines) or None in [line[-1] for line in lines]:
+            return []
+        ends.append([line[-1] for line in lines])
+    if not ends or len({len(losses) for losses in ends}) > 1:
+        return []
+    return np.average(ends, axis=0, weights=[fold["rows"] for fold in folds]).tolist()
 
 
 def _over(values: list[float | None], function: Any) -> float | None:

@@ -12,10 +12,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from matplotlib.figure import Figure
 
 from foldwise import figures as drawn
-from foldwise import plots
+from foldwise import plots, verdict
 from foldwise.comparison import Evidence
 
 _MARKDOWN = re.compile(r"([\\`*_\[\]!#~$])")
+_PER_INCH = 108  # pixels of a page; the figures hold half as many again, for fine screens
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
@@ -87,21 +88,28 @@ def render(form: str, facts: dict[str, Any], images: dict[str, dict[str, bytes]]
         "percent": percent,
         "p": p_value,
         "embedded": lambda png: "data:image/png;base64," + base64.b64encode(png).decode(),
+        "width": width,
+        "called": verdict.called,
         "thousands": lambda value: number(value, 0),
     }
     text = templates.get_template(f"report.{form}.jinja").render(**facts, images=images)
     return _CONTROL.sub("", text)
 
 
+def width(png: bytes) -> int:
+    """Return how wide a figure is shown, in pixels of a page: its inches as a desk shows them."""
+    return round(_PER_INCH * int.from_bytes(png[16:20], "big") / plots.STYLE["figure.dpi"])
+
+
 def number(value: float | None, digits: int = 4) -> str:
-    """Return a number with so many decimals; a dash where it is not known."""
-    return "–" if value is None else f"{value:,.{digits}f}"
+    """Return a number with so many decimals, none of them "-0.0"; a dash where it is not known."""
+    return "–" if value is None else f"{value:z,.{digits}f}"
 
 
 def span(low_high: list[float | None], digits: int = 4) -> str:
     """Return an interval; a dash where it is not known."""
     low, high = low_high
-    return "–" if low is None or high is None else f"{low:.{digits}f} to {high:.{digits}f}"
+    return "–" if low is None or high is None else f"{low:z.{digits}f} to {high:z.{digits}f}"
 
 
 def percent(share: float) -> str:

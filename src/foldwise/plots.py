@@ -10,19 +10,25 @@ import numpy as np
 mpl.use("Agg")
 
 from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
-from matplotlib.patches import Rectangle
+from matplotlib.patches import Rectangle, StepPatch
 from matplotlib.text import Text
+from matplotlib.ticker import MaxNLocator
 
 from foldwise import metrics
 
 # Okabe and Ito's palette, without its yellow (too faint on white).
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+_MARKERS = "os^DvPX*"
+_LEGEND = 36  # characters that fit side by side under a figure
+WIDTH = 5.0  # inches: two side by side on a desk, and still legible as wide as a phone
 STYLE = {
-    "figure.dpi": 110,
+    "figure.dpi": 160,
     "figure.constrained_layout.use": True,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -71,6 +77,9 @@ def _darken(figure: Figure) -> None:
         line.set_color(_LIGHTER.get(colour, line.get_color()))
     for lines in figure.findobj(LineCollection):
         lines.set_color([_LIGHTER.get(to_hex(c).upper(), c) for c in lines.get_color()])
+    for steps in figure.findobj(StepPatch):
+        colour = to_hex(steps.get_edgecolor()).upper()
+        steps.set_edgecolor(_LIGHTER.get(colour, colour))
     for patch in figure.findobj(Rectangle):
         colour = to_hex(patch.get_facecolor()).upper()
         if colour in _LIGHTER and patch not in [axes.patch for axes in figure.axes]:
@@ -78,15 +87,32 @@ def _darken(figure: Figure) -> None:
 
 
 def loss_intervals(table: Any, floor: float | None) -> Figure:
-    """Draw the log loss of every model with its interval, and the Bayes floor if it is known."""
+    """Draw the log loss of every model with its interval, and the Bayes floor if it is known.
+
+    A prior far off would squeeze what there is to see: an arrow says where it is.
+    """
+    low, high = table["log_loss_low"].to_numpy(), table["log_loss_high"].to_numpy()
+    is_prior = (table["model"] == "prior").to_numpy() & (len(table) > 1)
+    ends = [low[~is_prior].min(), high[~is_prior].max()]
+    if floor is not None:
+        ends = [min(ends[0], floor), max(ends[1], floor)]
+    far = is_prior & (high > ends[1] + 0.5 * (ends[1] - ends[0]))
     with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(figsize=(6.4, 0.6 + 0.42 * len(table)))
+        figure, axes = plt.subplots(figsize=(WIDTH, 0.8 + 0.4 * len(table)))
         places = np.arange(len(table))[::-1]
-        losses = table["log_loss"].to_numpy()
-        spread = np.abs(table[["log_loss_low", "log_loss_high"]].to_numpy().T - losses)
-        colours = [COLOURS[1] if m == "ensemble" else COLOURS[0] for m in table["model"]]
-        for place, loss, width, colour in zip(places, losses, spread.T, colours, strict=True):
-            axes.errorbar(loss, place, xerr=width[:, None], fmt="o", color=colour, capsize=3)
+        for i, (place, row) in enumerate(zip(places, table.itertuples(), strict=True)):
+            if far[i]:
+                axes.annotate(
+                    f"{row.log_loss:.4f} →", (1, place), xycoords=("axes fraction", "data"),
+                    ha="right", va="center",
+                )  # fmt: skip
+                continue
+            reach = [[row.log_loss - low[i]], [high[i] - row.log_loss]]
+            blend = row.model == "ensemble"
+            axes.errorbar(
+                row.log_loss, place, xerr=np.maximum(reach, 0), fmt="D" if blend else "o",
+                color=COLOURS[1] if blend else COLOURS[0], capsize=3, markersize=6,
+            )  # fmt: skip
         if floor is not None:
             axes.axvline(floor, color=COLOURS[2], linestyle="--", linewidth=1.2)
             axes.annotate(
@@ -94,21 +120,23 @@ def loss_intervals(table: Any, floor: float | None) -> Figure:
                 xytext=(4, -2), textcoords="offset points", va="top", color=COLOURS[2],
             )  # fmt: skip
         axes.set_yticks(places, plain(table["model"]))
+        axes.set_ylim(-0.6, len(table) - 0.4)
         axes.set_xlabel("log loss out of fold, nats (lower is better)")
         axes.grid(axis="y", visible=False)
     return figure
 
 
 def fold_scores(folds: dict[str, list[float]]) -> Figure:
-    """Draw the log loss of every model in every fold."""
+    """Draw the log loss of every model in every fold; of the prior alone if there is no other."""
+    shown = {name: losses for name, losses in folds.items() if name != "prior"} or folds
     with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(figsize=(6.4, 3.2))
-        for (name, losses), colour in zip(folds.items(), _cycle(len(folds)), strict=True):
-            axes.plot(range(len(losses)), losses, "o-", label=plain([name])[0], color=colour)
-        axes.set_xticks(range(len(next(iter(folds.values())))))
+        figure, axes = plt.subplots(figsize=(WIDTH, 3.8))
+        for k, (name, losses) in enumerate(shown.items()):
+            axes.plot(range(len(losses)), losses, label=plain([name])[0], **_look(k))
+        axes.set_xticks(range(len(next(iter(shown.values())))))
         axes.set_xlabel("fold")
         axes.set_ylabel("log loss, nats")
-        axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+        below(figure, axes)
     return figure
 
 
@@ -131,11 +159,11 @@ def confusion(matrix: Sequence[Sequence[int]], classes: Sequence[str], title: st
             axes.tick_params(labelsize=6)
         else:
             for (i, j), share in np.ndenumerate(shares):
-                colour = "white" if share > 0.55 else "black"
-                text = f"{counts[i, j]:.0f}\n{100 * share:.0f} %"
+                text = f"{counts[i, j]:,.0f}\n{100 * share:.0f} %"
                 axes.text(
-                    j, i, text, ha="center", va="center", color=colour, fontsize=9, gid=ON_COLOUR
-                )
+                    j, i, text, ha="center", va="center", color=ink(image, share), fontsize=9,
+                    gid=ON_COLOUR,
+                )  # fmt: skip
         axes.set_xlabel("predicted class")
         axes.set_ylabel("true class")
         axes.set_title(plain([title])[0])
@@ -144,54 +172,63 @@ def confusion(matrix: Sequence[Sequence[int]], classes: Sequence[str], title: st
 
 
 def reliability(labels: np.ndarray, probabilities: dict[str, np.ndarray]) -> Figure:
-    """Draw accuracy against confidence of the predicted class."""
+    """Draw accuracy against confidence of the predicted class, and how many rows are how sure."""
+    lowest = min(p.max(axis=1).min() for p in probabilities.values())
+    least = start = max(0.0, np.floor(10 * lowest) / 10)
     with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(figsize=(5.6, 4.2))
-        axes.plot([0, 1], [0, 1], color="#888888", linewidth=1, linestyle=":")
-        for (name, p), colour in zip(
-            probabilities.items(), _cycle(len(probabilities)), strict=True
-        ):
+        figure, (axes, counts) = plt.subplots(
+            2, 1, figsize=(WIDTH, 6.0), sharex=True, height_ratios=[3, 1]
+        )
+        axes.plot([start, 1], [start, 1], color="#888888", linewidth=1, linestyle=":")
+        for k, (name, p) in enumerate(probabilities.items()):
             bins = metrics.reliability(labels, p, bins=10)
             enough = bins["count"] >= max(5, 0.002 * len(labels))
+            look, least = _look(k), min(least, bins["accuracy"][enough].min(initial=1))
             axes.plot(
-                bins["confidence"][enough], bins["accuracy"][enough], "o-", ms=4, color=colour,
-                label=plain([name])[0],
-            )  # fmt: skip
-        axes.set(xlim=(0, 1), ylim=(0, 1))
-        axes.set_xlabel("confidence: probability of the predicted class")
+                bins["confidence"][enough], bins["accuracy"][enough], label=plain([name])[0], **look
+            )
+            counts.stairs(
+                100 * bins["count"] / len(labels), np.linspace(0, 1, 11), color=look["color"]
+            )
+        axes.set_xlim(start, 1)
+        axes.set_ylim(max(0, least - 0.03), 1.02)
         axes.set_ylabel("accuracy")
-        axes.legend(loc="upper left")
+        counts.set_ylabel("rows, %")
+        counts.set_xlabel("confidence: probability of the predicted class")
+        below(figure, axes)
     return figure
 
 
 def curves(name: str, folds: list[dict[str, Any]]) -> Figure | None:
     """Draw training and validation loss (and accuracy, where it was kept) of every fold."""
-    with_accuracy = any("accuracy" in point for f in folds for point in f.get("history", []))
+    lines = [c for fold in folds for c in fold.get("histories") or [fold.get("history") or []]]
+    with_accuracy = any("accuracy" in point for line in lines for point in line)
     panels = ["loss", "accuracy"] if with_accuracy else ["loss"]
-    if not any(f.get("history") for f in folds):
+    if not any(lines):
         return None
+    several = any("histories" in fold for fold in folds)
     with plt.rc_context(STYLE):
-        figure, all_axes = plt.subplots(1, len(panels), figsize=(3.6 * len(panels) + 1, 3.2))
-        for axes, key in zip(np.atleast_1d(all_axes), panels, strict=True):
+        figure, all_axes = plt.subplots(
+            len(panels), 1, figsize=(WIDTH, 1.0 + 2.4 * len(panels)), sharex=True, squeeze=False
+        )
+        for axes, key in zip(all_axes[:, 0], panels, strict=True):
             for split, style, colour in (
                 ("train", "-", COLOURS[0]),
                 ("validation", "--", COLOURS[1]),
             ):
-                for i, fold in enumerate(folds):
-                    points = [
-                        p for p in fold.get("history", []) if p["split"] == split and key in p
-                    ]
-                    points = [p for p in points if p[key] is not None]
+                for i, line in enumerate(lines):
+                    points = [p for p in line if p["split"] == split and p.get(key) is not None]
                     axes.plot(
                         [p["epoch"] for p in points], [p[key] for p in points], style,
                         color=colour, linewidth=1.2, alpha=0.8,
                         marker="." if len(points) < 15 else "",
                         label=split if i == 0 else None,
                     )  # fmt: skip
-            axes.set_xlabel("boosting round" if name == "lightgbm" else "epoch")
             axes.set_ylabel("loss, nats" if key == "loss" else "accuracy")
-            axes.legend()
-        figure.suptitle(f"{plain([name])[0]}: one line a fold", fontsize=11)
+        axes.set_xlabel("boosting round" if name == "lightgbm" else "epoch")
+        what = "fold and seed" if several else "fold"
+        figure.suptitle(f"{plain([name])[0]}: one line a {what}", fontsize=11)
+        below(figure, all_axes[0, 0])
     return figure
 
 
@@ -200,12 +237,14 @@ def class_balance(counts: dict[str, int]) -> Figure:
     items = sorted(counts.items(), key=lambda item: -item[1])
     names, values = zip(*items, strict=True)
     with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(figsize=(6.4, min(9, 0.8 + 0.28 * len(names))))
+        figure, axes = plt.subplots(figsize=(WIDTH, min(9, 0.8 + 0.32 * len(names))))
         places = np.arange(len(names))[::-1]
         axes.barh(places, values, color=COLOURS[0])
         axes.set_yticks(
             places, [short(name) for name in names], fontsize=6 if len(names) > 30 else 9
         )
+        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        axes.xaxis.set_major_formatter("{x:,.0f}")
         axes.set_xlabel("training rows")
         axes.grid(axis="y", visible=False)
     return figure
@@ -214,7 +253,7 @@ def class_balance(counts: dict[str, int]) -> Figure:
 def weights(shares: dict[str, float]) -> Figure:
     """Draw the weight of every model in the blend."""
     with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(figsize=(6.4, 0.6 + 0.38 * len(shares)))
+        figure, axes = plt.subplots(figsize=(WIDTH, 0.8 + 0.4 * len(shares)))
         places = np.arange(len(shares))[::-1]
         axes.barh(places, list(shares.values()), color=COLOURS[0])
         axes.set_yticks(places, plain(shares))
@@ -223,8 +262,32 @@ def weights(shares: dict[str, float]) -> Figure:
     return figure
 
 
-def _cycle(n: int) -> list[str]:
-    return [COLOURS[i % len(COLOURS)] for i in range(n)]
+def below(figure: Figure, axes: Axes) -> None:
+    """Put the legend under the figure, where it hides nothing and takes no width."""
+    handles, names = axes.get_legend_handles_labels()
+    columns = max(1, min(3, _LEGEND // max(map(len, names), default=1)))
+    figure.legend(handles, names, loc="outside lower center", ncols=columns)
+
+
+def ink(image: AxesImage, value: float) -> str:
+    """Return black or white, whichever is read better on the colour of a value."""
+    red, green, blue = (
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4
+        for part in image.cmap(image.norm(value))[:3]
+    )
+    luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue
+    # Where the contrasts with black and white, as WCAG 2 reckons them, are the same.
+    return "black" if luminance > 0.179 else "white"
+
+
+def _look(k: int) -> dict[str, Any]:
+    """Return the colour and the marker of the k-th line; markers tell it without colour, too."""
+    return {
+        "color": COLOURS[k % len(COLOURS)],
+        "marker": _MARKERS[k % len(_MARKERS)],
+        "markersize": 5,
+        "linewidth": 1.4,
+    }
 
 
 def plain(names: Any) -> list[str]:

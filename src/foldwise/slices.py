@@ -75,7 +75,8 @@ def slice_table(
     -------
     list of dict
         Slices of one respect together; `gap` is the focus model's log loss on the slice less
-        that on all rows, `low` and `high` its interval (None for a handful of rows).
+        that on all rows, `low` and `high` its interval, `low_of_all` and `high_of_all` one that
+        holds for all slices at once (None for a handful of rows).
     """
     slices = [
         (name, value, values == value) for name, values in kinds.items() for value in _order(values)
@@ -92,9 +93,14 @@ def slice_table(
     with np.errstate(invalid="ignore"):
         gaps = lost / size - overall[:, None]
     found = []
+    enough = inside.sum(axis=0) >= _FEWEST
+    mean = (loss @ inside) / inside.sum(axis=0) - loss.mean()
+    of_all = np.full((2, len(slices)), None, dtype=object)
+    if enough.any():
+        of_all[:, enough] = bootstrap.simultaneous(gaps[:, enough], mean[enough])
     for k, (name, value, mask) in enumerate(slices):
         n = int(mask.sum())
-        low, high = bootstrap.interval(gaps[:, k]) if n >= _FEWEST else (None, None)
+        low, high = bootstrap.interval(gaps[:, k]) if enough[k] else (None, None)
         found.append(
             {
                 "respect": name,
@@ -103,9 +109,11 @@ def slice_table(
                 "share": n / len(mask),
                 "log_loss": {model: float(values[mask].mean()) for model, values in losses.items()},
                 "accuracy": {model: float(values[mask].mean()) for model, values in right.items()},
-                "gap": float(loss[mask].mean() - loss.mean()),
+                "gap": float(mean[k]),
                 "low": low,
                 "high": high,
+                "low_of_all": of_all[0, k],
+                "high_of_all": of_all[1, k],
             }
         )
     return found
@@ -115,10 +123,10 @@ def worst(table: list[dict[str, Any]]) -> dict[str, Any] | None:
     """Return the slice that is worse than the whole by the most that is beyond doubt.
 
     Slices by label are left out: which label a row has is not known when it is predicted. None
-    where no interval lies above zero.
+    where none is worse once it is considered that the worst of many was picked.
     """
-    clear = [s for s in table if s["respect"] != _LABEL and s["low"] is not None and s["low"] > 0]
-    return max(clear, key=lambda s: s["low"], default=None)
+    clear = [s for s in table if s["respect"] != _LABEL and (s["low_of_all"] or 0) > 0]
+    return max(clear, key=lambda s: s["low_of_all"], default=None)
 
 
 def _mapped(texts: np.ndarray, function: Any) -> np.ndarray:

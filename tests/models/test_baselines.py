@@ -71,7 +71,9 @@ def test_a_baseline_learns_what_can_be_learnt(name, kind, tmp_path):
 def test_a_pair_may_have_no_ties(name, tmp_path):
     _, data = pair_rows(240)
     classes = ["winner_model_a", "winner_model_b"]
-    settings = ['data.target=["winner_model_a","winner_model_b"]', "ensemble.bias=false"]
+    settings = [
+        'data.target=["winner_model_a","winner_model_b"]',
+    ]
     data = data.take(np.flatnonzero(data.labels < 2))
     competition = load("arena", settings)
     model = fit(name, competition, data, tmp_path, classes)

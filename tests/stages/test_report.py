@@ -95,7 +95,7 @@ def test_every_figure_comes_in_both_themes(finished):
     run, _ = finished
     page = (run.output / "report.html").read_text()
     pairs = re.findall(
-        r'<source srcset="(data:[^"]+)" media="\(prefers-color-scheme: dark\)">', page
+        r'<source srcset="(data:[^"]+)" media="screen and \(prefers-color-scheme: dark\)">', page
     )
     lights = re.findall(r'<img src="(data:[^"]+)"', page)
     assert len(pairs) == len(lights) > 8

@@ -66,7 +66,7 @@ def bundle(output: Path, user: str = USER) -> Path:
                 partial / name / "kernel-metadata.json",
                 _kernel(competition, user, name, [f"{user}/{slugs[s]}" for s in sources]),
             )
-        write_text(partial / "README.md", _readme(competition, record))
+        write_text(partial / "README.md", _readme(competition, record, user, partial))
     _list(target, record)
     return target
 
@@ -91,7 +91,8 @@ def _notebooks(folder: Path, competition: Competition, record: dict[str, Any]) -
     config, files = competition.data, data.candidates(competition, Path())
     names = {part: [path.name for path in paths] for part, paths in files.items()}
     target = list(config.target) if config.one_hot else [config.target]
-    common = {"ID": config.id, "TEXT": list(config.text), "COLUMNS": list(config.columns)}
+    common = {"COMPETITION": competition.kaggle.competition, "ID": config.id}
+    common |= {"TEXT": list(config.text), "COLUMNS": list(config.columns)}
     header = {"HEADER": record["columns"], "PRIOR": record["prior_row"]}
     submit = common | {"NAMES": names["test"]} | header
     train = common | {"NAMES": names["train"], "TARGET": target}
@@ -125,23 +126,46 @@ def _kernel(competition: Competition, user: str, name: str, sources: list[str]) 
     }
 
 
-def _readme(competition: Competition, record: dict[str, Any]) -> str:
+def _readme(competition: Competition, record: dict[str, Any], user: str, folder: Path) -> str:
+    sizes = {part: f"{_megabytes(folder / part):.1f} MB" for part in ("code", "weights")}
+    models = ", ".join(
+        f"{name} {_megabytes(folder / 'weights' / 'models' / name):.1f} MB"
+        for name in record["models"]
+    )
+    data = {part: f"{user}/{slug(competition, part)}" for part in ("code", "weights")}
     return (
         f"# {competition.title or competition.name}: foldwise on Kaggle\n\n"
         f"Ensemble of {', '.join(record['models'])}; out-of-fold log loss "
         f"{record['log_loss']:.4f}.\n\n"
-        "Run these here, or `python -m foldwise kaggle push` which runs them (with `version` "
-        f"in place of `create` the second time). Put your name in place of `{USER}` in the "
-        "metadata files first; `push` does that too.\n\n"
+        "Three commands take it to Kaggle, run in this folder. `python -m foldwise kaggle push` "
+        "runs them for you, waits between them, and knows when a data set is there already.\n\n"
         "```sh\n"
         "kaggle datasets create -p code --dir-mode zip\n"
         "kaggle datasets create -p weights --dir-mode zip\n"
         f"kaggle kernels push -p submit --accelerator {ACCELERATOR}\n"
         "```\n\n"
-        "- `code/`: the package and the configuration; nothing to install\n"
-        "- `weights/`: the fitted models of the ensemble, `bundle.json` describes them\n"
+        + (
+            f"Before the first: the metadata files hold `{USER}` in place of your name on Kaggle; "
+            "bundle again with `--user NAME`, or put it in by hand.\n\n"
+            if user == USER
+            else ""
+        )
+        + f"Before the third: `kaggle datasets status {data['code']}` and the same for "
+        f"`{data['weights']}` must say ready.\n\n"
+        "The second time a data set gets a new version instead: `kaggle datasets version -p "
+        'weights --dir-mode zip -m "what changed"`, and the same for `code` if that changed.\n\n'
+        f"- `code/` ({sizes['code']}): the package and the configuration; nothing to install\n"
+        f"- `weights/` ({sizes['weights']}: {models}): the fitted models of the ensemble, which "
+        "`bundle.json` describes\n"
         "- `submit/foldwise-submit.ipynb`: predicts, no internet\n"
-        "- `train/foldwise-train.ipynb`: fits on Kaggle, `kaggle kernels push -p train`\n"
+        "- `train/foldwise-train.ipynb`: fits on Kaggle, "
+        f"`kaggle kernels push -p train --accelerator {ACCELERATOR}`\n\n"
+        + (
+            "Then `python -m foldwise kaggle submit` submits the notebook's output and waits for "
+            "its score.\n"
+            if competition.kaggle.competition
+            else "`kaggle.competition` is not set: the notebook has no competition's data yet.\n"
+        )
     )
 
 

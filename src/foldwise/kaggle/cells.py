@@ -1,8 +1,11 @@
 """The notebooks as plain data: markdown and code cells, no outputs."""
 
+import inspect
 import json
 from pathlib import Path
 from typing import Any
+
+from foldwise.kaggle.contents import below
 
 _FIRST = '''\
 import os
@@ -21,6 +24,8 @@ LIMIT = float(os.environ.get("FOLDWISE_KAGGLE_LIMIT", 9 * 3600))  # seconds, all
 {constants}
 
 
+{below}
+
 def read(path):
     """Read a test file, every cell as it stands there."""
     if path.suffix == ".parquet":
@@ -36,7 +41,8 @@ def read(path):
 
 def find(names, columns):
     """Find a file by its name and columns, whatever the folder is called."""
-    found = [path for name in names for path in sorted(INPUT.rglob(name))]
+    found = [path for name in names for path in below(INPUT, name)]
+    found.sort(key=lambda path: COMPETITION not in path.parts)  # before files of other sources
     for path in found:
         if set(columns) <= set(read(path).columns):
             return path
@@ -56,8 +62,10 @@ del table
 
 _IMPROVE = """\
 try:
-    code = sorted(INPUT.rglob("foldwise/kaggle/notebook.py"))[0].parents[2]
-    sys.path.insert(0, str(code))
+    mine = ("foldwise", "kaggle", "notebook.py")
+    code = [path.parents[2] for path in below(INPUT, mine[-1]) if path.parts[-3:] == mine]
+    assert code, f"no foldwise package below {INPUT}: add the code data set"
+    sys.path.insert(0, str(code[0]))
     from foldwise.kaggle.notebook import improve
 
     improve(INPUT, WORKING, TEST, STARTED, LIMIT)
@@ -71,7 +79,9 @@ import subprocess
 
 TRAIN = find(NAMES, [*TEXT, *TARGET])
 assert TRAIN is not None, f"no {NAMES} below {INPUT}: add the competition's data"
-config = sorted(INPUT.rglob("competition.toml"))[0]
+configs = below(INPUT, "competition.toml")
+assert configs, f"no competition.toml below {INPUT}: add the code data set"
+config = configs[0]
 command = [sys.executable, "-m", "foldwise", "run", str(config)]
 command += ["--input", str(TRAIN.parent), "--output", str(WORKING / "output")]
 encoder = config.parent / "encoder"
@@ -95,8 +105,8 @@ def submit_notebook(name: str, constants: dict[str, Any]) -> dict[str, Any]:
     name : str
         The competition.
     constants : dict
-        `ID`, `TEXT`, `COLUMNS`, `NAMES` (of the test file), `HEADER` and `PRIOR` (of the
-        submission); plain data.
+        `COMPETITION` (its name on Kaggle), `ID`, `TEXT`, `COLUMNS`, `NAMES` (of the test file),
+        `HEADER` and `PRIOR` (of the submission); plain data.
     """
     return _notebook(
         _text(
@@ -104,7 +114,7 @@ def submit_notebook(name: str, constants: dict[str, Any]) -> dict[str, Any]:
             "at once with the class shares of the training rows, then with every model and fold "
             "that the time allows."
         ),
-        _code(_FIRST.format(constants=_assignments(constants))),
+        _code(_first(constants)),
         _text("A valid submission first: whatever happens from here on, it scores."),
         _code(_PRIOR),
         _text("Then the models: as many rows, folds and models as fit into the time limit."),
@@ -127,7 +137,7 @@ def train_notebook(name: str, constants: dict[str, Any]) -> dict[str, Any]:
             f"# foldwise: train on {name}\n\nThe whole pipeline on Kaggle's machine. The fitted "
             "models, the report and `submission.csv` are in `/kaggle/working/output`."
         ),
-        _code(_FIRST.format(constants=_assignments(constants))),
+        _code(_first(constants)),
         _code(_TRAIN),
     )
 
@@ -162,6 +172,11 @@ def _code(source: str) -> dict[str, Any]:
     lines = source.rstrip("\n").splitlines(keepends=True)
     cell = {"cell_type": "code", "metadata": {}, "source": lines}
     return cell | {"execution_count": None, "outputs": []}
+
+
+def _first(constants: dict[str, Any]) -> str:
+    # Nothing can be imported before the code is found, so the one function goes along as text.
+    return _FIRST.format(constants=_assignments(constants), below=inspect.getsource(below))
 
 
 def _assignments(constants: dict[str, Any]) -> str:

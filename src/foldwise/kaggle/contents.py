@@ -1,6 +1,7 @@
 """The weights data set: what `bundle.json` beside the fitted folds says about them."""
 
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,6 +91,20 @@ class Bundle:
             require(path.is_file(), f"{path}: missing")
             if sha256(path) != digest:
                 raise UserError(f"{path}: not as it was bundled (another sha256)")
+
+
+def below(folder: Path, name: str) -> list[Path]:
+    """Return the files of a name under a folder, in order, also where a folder is a link."""
+    found, seen = [], set()
+    for here, folders, files in os.walk(folder, followlinks=True):
+        real = os.path.realpath(here)
+        if real in seen:  # mounted twice, or a link to a folder above
+            folders.clear()
+            continue
+        seen.add(real)
+        if name in files:
+            found.append(Path(here, name))
+    return sorted(found)
 
 
 def sha256(path: Path) -> str:

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from foldwise.plots import COLOURS, STYLE
+from foldwise.plots import COLOURS, STYLE, WIDTH
 
 
 def figures(path: Path) -> dict[str, Figure]:
@@ -39,7 +39,7 @@ def leaderboard(table: pd.DataFrame) -> Figure:
     that is the same for all of them does no harm, an order that differs does.
     """
     with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(figsize=(5.2, 4.4))
+        figure, axes = plt.subplots(figsize=(WIDTH, 4.2))
         axes.scatter(table["oof_log_loss"], table["public_score"], color=COLOURS[0], zorder=3)
         for number, row in enumerate(table.itertuples(), start=1):
             axes.annotate(

@@ -17,7 +17,7 @@ from foldwise import data
 from foldwise.celltext import as_text
 from foldwise.errors import require
 from foldwise.files import PACKAGE, write_csv, write_json
-from foldwise.kaggle.contents import RECORD, Bundle
+from foldwise.kaggle.contents import RECORD, Bundle, below
 from foldwise.kaggle.partial import Predictions
 from foldwise.kaggle.process import Process
 from foldwise.submission import build
@@ -77,7 +77,7 @@ def improve(root: Path, working: Path, test: Path, started: float, limit: float)
 
 def find_bundle(root: Path) -> Bundle:
     """Find the weights under `root` by their `bundle.json`, whatever their folder is called."""
-    found = sorted(path.parent for path in root.rglob(RECORD))
+    found = [path.parent for path in below(root, RECORD)]
     require(bool(found), f"{root}: no {RECORD} below it; add the weights data set to the notebook")
     if len(found) > 1:
         warn(f"{len(found)} bundles below {root}; {found[0]} is used")

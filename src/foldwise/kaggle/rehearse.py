@@ -29,6 +29,7 @@ HIDDEN_ROWS = 25_000
 LIMIT_SECONDS = 9 * 3600.0
 MEMORY_MB = 29 * 1024.0  # of a Kaggle machine with two T4s
 _DATA_SETS = ("code", "weights")
+_SOURCES = Path("input", "datasets", "somebody")  # as Kaggle mounts an owner's data sets
 _COMPARED = 64
 _TOLERANCE = 1e-5
 
@@ -99,7 +100,7 @@ def rehearse(
     record |= {"checks": [asdict(item) for item in checks], "run": run}
     write_json(root / "rehearsal.json", record)
     for name in _DATA_SETS:
-        remove(root / "input" / f"some-data-set-{name}")  # copies, as large as the bundle
+        remove(root / _SOURCES / name)  # copies, as large as the bundle
     return passed
 
 
@@ -107,7 +108,7 @@ def _lay_out(root: Path, kaggle: Path, bundle: Bundle, source: Path, rows: int) 
     """Copy everything to where Kaggle would have it, and make the hidden test file."""
     remove(root)
     for name in _DATA_SETS:
-        shutil.copytree(kaggle / name, root / "input" / f"some-data-set-{name}")
+        shutil.copytree(kaggle / name, root / _SOURCES / name)
     shutil.copytree(kaggle / "submit", root / "submit")
     (root / "working").mkdir()
     name = bundle.competition.kaggle.competition or bundle.competition.name

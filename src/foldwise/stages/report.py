@@ -62,9 +62,13 @@ def _facts(
         curve = learning_curve(run, evidence.labels, evidence.losses, evidence.bootstrap)
     found = differences(evidence.losses, evidence.right, evidence.bootstrap)
     noise = comparison.seed_noise(evidence)
-    band = max((entry["band"] for entry in noise.values()), default=0.0)
     for pair in found:
-        if pair["difference"] < band:
+        bands = [
+            entry["band"]
+            for entry in noise.values()
+            if {pair["better"], pair["other"]} & set(entry["models"])
+        ]
+        if pair["difference"] < max(bands, default=0.0):
             pair["reading"] += "; within seed noise"
     facts = {
         "title": competition.title or competition.name,
@@ -85,7 +89,7 @@ def _facts(
         "differences": found,
         "seed_noise": noise,
         "costs": _costs(table, len(evidence.labels), competition.report.price_per_hour),
-        "fold_log_loss": {m: [f["log_loss"] for f in parts] for m, parts in folds.items()},
+        "fold_log_loss": comparison.fold_losses(evidence),
         "fold_details": folds,
         "fold_sizes": np.bincount(evidence.folds).tolist(),
         "ensemble": {k: v for k, v in evidence.metrics["ensemble"].items() if k != "classes"},
