@@ -18,6 +18,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from foldwise.stages import ORDER
+
 BASELINES = ("prior", "logreg", "svm", "lightgbm")
 LIMIT_GB = 16
 
@@ -29,7 +31,7 @@ def main() -> None:
     arguments = parser.parse_args()
     source = Path(os.environ["FOLDWISE_REAL_DATA"]) / "arena-57k" / "train.parquet"
     table = pd.read_parquet(source)
-    steps = ("clean", "folds", "features", *BASELINES)
+    steps = (*ORDER[: ORDER.index("baselines")], *BASELINES)
     print(f"| rows | {' | '.join(steps)} |")
     print(f"|---:|{'---:|' * len(steps)}", flush=True)
     most = 0.0

@@ -97,6 +97,11 @@ def run(
     chosen = _stages(stages or [])
     names = _models(models)
     require(engine in ("local", "ray"), f"--engine {engine}: it is local or ray")
+    require(
+        engine == "local" or time_budget is None,
+        "--time-budget does not go with --engine ray: folds are timed where they are fitted; leave "
+        "one of them out",
+    )
     settings = [*(settings or []), *(["report.learning_curve=true"] if learning_curve else [])]
     settings_ = config.load(competition, settings, names, override or ())
     context = Run(

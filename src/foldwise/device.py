@@ -63,6 +63,8 @@ class Device:
     @contextlib.contextmanager
     def holding(self, network: torch.nn.Module) -> Iterator[None]:
         """Keep a network on the device for a block, and free the device's memory after it."""
+        if self.name == "cuda":
+            torch.cuda.reset_peak_memory_stats()
         network.to(self.name)
         if self.name == "cpu":
             # torch's fused attention has a slow backward pass there: a fifth of the whole step.

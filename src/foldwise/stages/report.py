@@ -14,7 +14,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from foldwise import comparison, examples, levers, page, plots, pools, rows, slices, verdict
+from foldwise import (
+    comparison,
+    examples,
+    levers,
+    page,
+    plots,
+    pools,
+    rows,
+    slices,
+    tuned,
+    verdict,
+)
 from foldwise.comparison import Evidence
 from foldwise.kaggle import history
 from foldwise.learning import learning_curve
@@ -181,6 +192,7 @@ def _reads(run: Run) -> list[Path]:
     paths.append(run.output / "submissions.csv")
     for name in run.competition.models:
         paths += [run.model(name) / "oof.parquet", run.model(name) / "metrics.json"]
+        paths.append(tuned.record_path(run, name))
     if run.competition.simulate.train_rows:
         paths.append(run.input / "truth.csv")
     return paths
