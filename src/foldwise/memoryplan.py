@@ -8,7 +8,7 @@ measured peak. An estimate warns, it does not stop.
 import contextlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from foldwise.stage import Run
 from foldwise.terminal import warn
 
 GB = 2**30
-_PROCESS = 350 * 2**20  # an interpreter with the libraries
+_PROCESS = 200 * 2**20  # an interpreter with the libraries
 _WORD_GRAMS, _CHAR_GRAMS = 0.27, 0.7  # distinct n-grams of a text a character, for each n
 _COUNTING = 36  # bytes for each of them while they are counted
 _FREQUENT = 0.65  # share of them that more than one row has, and that is stored
@@ -62,9 +62,11 @@ class Load:
 
     def peak(self, jobs: int, fits: bool) -> float:
         """Return the bytes that counting takes and, if models are fitted on them, `jobs` fits."""
-        counting = _PROCESS * (jobs + 1) + self.text_bytes + _COUNTING * self.grams
-        each = _PROCESS + self.text_bytes + _FITTING * self.counts + _ROW * self.rows
-        return max(counting if self.grams else 0.0, (_PROCESS + jobs * each) if fits else 0.0)
+        # One job works in the run's own process.
+        processes = _PROCESS * (1 if jobs == 1 else jobs + 1)
+        counting = self.text_bytes + _COUNTING * self.grams
+        fitting = jobs * (self.text_bytes + _FITTING * self.counts + _ROW * self.rows)
+        return processes + max(counting if self.grams else 0.0, fitting if fits else 0.0)
 
 
 def check_texts(run: Run, columns: dict[str, np.ndarray]) -> None:
@@ -77,31 +79,37 @@ def check_texts(run: Run, columns: dict[str, np.ndarray]) -> None:
         The training texts.
     """
     config = run.competition.features
-    text_bytes = sum(sum(map(sys.getsizeof, values)) for values in columns.values())
-    distinct = set().union(*map(set, columns.values()))
-    lengths = np.fromiter(map(len, distinct), np.int64, len(distinct))
-    n = len(next(iter(columns.values())))
 
-    def load(max_chars: int) -> Load:
-        grams = _grams(lengths, max_chars, config)
-        return Load(n, text_bytes, grams, _FREQUENT * grams)
+    def shorter() -> dict[str, Load]:
+        lengths = [n for n in _LENGTHS if not config.max_chars or n < config.max_chars]
+        cut = {n: config.model_copy(update={"max_chars": n}) for n in lengths}
+        return {f"--set features.max_chars={n}": of_texts(columns, cut[n]) for n in lengths}
 
-    shorter = {
-        f"--set features.max_chars={chars}": load(chars)
-        for chars in _LENGTHS
-        if not config.max_chars or chars < config.max_chars
-    }
-    _warn(run, load(config.max_chars), shorter)
+    _warn(run, of_texts(columns, config), shorter)
 
 
 def check_counts(run: Run) -> None:
     """Warn before models are fitted on stored counts if they will not fit."""
+    _warn(run, of_counts(run), dict)
+
+
+def of_texts(columns: dict[str, np.ndarray], config: Features) -> Load:
+    """Return the load of texts whose terms are still to be counted."""
+    text_bytes = sum(sum(map(sys.getsizeof, values)) for values in columns.values())
+    distinct = set().union(*map(set, columns.values()))
+    lengths = np.fromiter(map(len, distinct), np.int64, len(distinct))
+    grams = _grams(lengths, config)
+    return Load(len(next(iter(columns.values()))), text_bytes, grams, _FREQUENT * grams)
+
+
+def of_counts(run: Run) -> Load:
+    """Return the load of the training rows whose terms the features stage has counted."""
     table = pq.ParquetFile(rows.table_path(run, "train")).metadata
     groups = (table.row_group(i) for i in range(table.num_row_groups))
     text_bytes = sum(group.total_byte_size for group in groups)
     stored = (run.features / "train").glob("*.indices.npy")
     counts = sum(len(np.load(path, mmap_mode="r")) for path in stored)
-    _warn(run, Load(table.num_rows, text_bytes, 0, counts), {})
+    return Load(table.num_rows, text_bytes, 0, counts)
 
 
 def available(root: Path = Path("/")) -> int | None:
@@ -141,13 +149,13 @@ def _left_in_groups(root: Path) -> Iterator[int]:
                 yield max(0, most - int(stat[used]))
 
 
-def _grams(lengths: np.ndarray, max_chars: int, config: Features) -> float:
-    read = np.minimum(lengths, max_chars) if max_chars else lengths
+def _grams(lengths: np.ndarray, config: Features) -> float:
+    read = np.minimum(lengths, config.max_chars) if config.max_chars else lengths
     sizes = ((config.word_ngrams or (1, 1), _WORD_GRAMS), (config.char_ngrams, _CHAR_GRAMS))
     return float(sum((n[1] - n[0] + 1) * share for n, share in sizes if n) * read.sum())
 
 
-def _warn(run: Run, load: Load, shorter: dict[str, Load]) -> None:
+def _warn(run: Run, load: Load, shorter: Callable[[], dict[str, Load]]) -> None:
     free, config = available(), run.competition
     models = [name for name in config.models if name in _FITTED]
     # What a cluster fits does not take this machine's memory.
@@ -161,7 +169,7 @@ def _warn(run: Run, load: Load, shorter: dict[str, Load]) -> None:
     warn(
         f"memory: {'the baselines' if fits else 'the features'} of {load.rows:,} rows will need "
         f"about {needed / GB:.1f} GB{side}, {free / GB:.1f} GB are free: it will not fit. "
-        f"{_advice(load, shorter, jobs, fits, free)}"
+        f"{_advice(load, shorter(), jobs, fits, free)}"
     )
 
 
