@@ -67,7 +67,9 @@ def _weights(name: str) -> int:
     """Return the parameters of a network without loading any."""
     source, offline = pretrained.locate(name)
     with pretrained.quiet(), pretrained.one_line(name, offline), torch.device("meta"):
-        config: Any = AutoConfig.from_pretrained(source, local_files_only=offline)
+        config: Any = AutoConfig.from_pretrained(
+            source, local_files_only=offline, trust_remote_code=False
+        )
         return AutoModel.from_config(config).num_parameters()
 
 

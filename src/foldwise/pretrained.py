@@ -9,6 +9,7 @@ import contextlib
 import functools
 import hashlib
 import importlib.util
+import pickle
 import socket
 import urllib.parse
 import urllib.request
@@ -82,7 +83,8 @@ def load(
     source, offline = locate(name)
     auto = AutoModelForSequenceClassification if kind == "classifier" else AutoModel
     with quiet(bars=not offline), one_line(name, offline):
-        options = {"local_files_only": offline}
+        # Never: not asked at the prompt either, where a yes is one key away.
+        options = {"local_files_only": offline, "trust_remote_code": False}
         tokenizer = AutoTokenizer.from_pretrained(source, **options)
         config = AutoConfig.from_pretrained(source, **options)
         for key in _ATTENTION_DROPOUT if attention_dropout is not None else ():
@@ -293,8 +295,19 @@ def one_line(name: str, offline: bool) -> Iterator[None]:
     """Turn what transformers raises over a model it cannot find into one line."""
     try:
         yield
+    except pickle.UnpicklingError as error:
+        raise UserError(
+            f"model {name!r}: its weights are a pickle that holds more than numbers, which could "
+            "run code; it was not loaded. If you trust it, save it as safetensors elsewhere and "
+            "name that folder"
+        ) from error
     except (OSError, ValueError, ImportError, SafetensorError) as error:
         first = next((line for line in str(error).splitlines() if line.strip()), repr(error))
+        if "contains custom code" in first:
+            raise UserError(
+                f"model {name!r}: it brings code of its own, which is never run; choose a model "
+                "whose architecture transformers has"
+            ) from error
         if Path(name).expanduser().is_dir() or name == "packaged":
             raise UserError(f"model {name!r}: {first}") from error
         if offline:
