@@ -137,7 +137,9 @@ def _fast_dtype(name: str) -> torch.dtype:
 def reproducible(seed: int, threads: int) -> Iterator[None]:
     """Seed torch for a block, with kernels that repeat themselves, and restore it after.
 
-    Kernels on a CPU repeat themselves for a given number of threads; on a GPU some must be asked.
+    Kernels on a CPU repeat themselves for a given number of threads; on a GPU some must be asked,
+    and the fused attention's backward pass adds in no fixed order all the same: torch repeats it
+    only in a mode in which other kernels refuse to run. Two trainings on a GPU differ by rounding.
     """
     was = torch.are_deterministic_algorithms_enabled()
     filled = torch.utils.deterministic.fill_uninitialized_memory
