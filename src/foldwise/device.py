@@ -60,11 +60,14 @@ class Device:
         """Copy model inputs to the device."""
         return {key: value.to(self.name, non_blocking=True) for key, value in inputs.items()}
 
+    def forget_peak(self) -> None:
+        """Look for the peak of a GPU's memory from now on."""
+        if self.name == "cuda":
+            torch.cuda.reset_peak_memory_stats()
+
     @contextlib.contextmanager
     def holding(self, network: torch.nn.Module) -> Iterator[None]:
         """Keep a network on the device for a block, and free the device's memory after it."""
-        if self.name == "cuda":
-            torch.cuda.reset_peak_memory_stats()
         network.to(self.name)
         if self.name == "cpu":
             # torch's fused attention has a slow backward pass there: a fifth of the whole step.

@@ -98,7 +98,7 @@ def summary(network: Any, record: Any, device: Device) -> dict[str, Any]:
         "mfu_peak": f"{rate / 1e12:.2f} TFLOP/s, {basis}",
     }
     if device.name == "cuda":
-        # Since `Device.holding` brought the network there.
+        # Since `Device.forget_peak`.
         figures["gpu_memory_mb"] = torch.cuda.max_memory_allocated() / 2**20
     return figures
 
