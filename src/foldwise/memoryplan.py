@@ -1,7 +1,7 @@
 """Will it fit? Peak memory projected from rows and text sizes, before the hours are spent.
 
-The factors come from measured peaks of allocation on real pairs (300 to 1,000 rows, where they
-are steady) and lean to the high side; `benchmarks/memory.py` sets the projection beside the
+The factors come from peaks measured on real pairs (allocations at 300 to 1,000 rows, processes at
+2,000 and 6,000) and lean to the high side; `benchmarks/memory.py` sets the projection beside the
 measured peak. An estimate warns, it does not stop.
 """
 
@@ -26,7 +26,7 @@ _WORD_GRAMS, _CHAR_GRAMS = 0.27, 0.7  # distinct n-grams of a text a character, 
 _COUNTING = 36  # bytes for each of them while they are counted
 _FREQUENT = 0.65  # share of them that more than one row has, and that is stored
 _FITTED = ("logreg", "svm", "lightgbm")
-_FITTING = 80  # bytes for each stored count in a fit
+_FITTING = 90  # bytes for each stored count in a fit
 _ROW = 2_000  # bytes of a row beside its terms: numbers, ids, scores
 _LENGTHS = (10_000, 5_000, 2_000, 1_000)  # values of features.max_chars worth proposing
 _ROWS_STEP = 1000
