@@ -3,7 +3,9 @@
 PYTHONPATH=src python benchmarks/memory.py [10000 57477 200000 500000] [--jobs 2]
 
 Every stage runs in a process of its own with two workers; memory is that of all its processes
-together (shared pages once), looked at ten times a second. Needs FOLDWISE_REAL_DATA.
+together (shared pages once), looked at ten times a second. Beside it stands what
+`foldwise.memoryplan` projects for counting the terms and for fitting on them. Needs
+FOLDWISE_REAL_DATA.
 """
 
 import argparse
@@ -18,6 +20,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from foldwise import config, memoryplan
+from foldwise.rows import table_path
+from foldwise.stage import Run
+from foldwise.stages import ORDER
+
 BASELINES = ("prior", "logreg", "svm", "lightgbm")
 LIMIT_GB = 16
 
@@ -29,9 +36,9 @@ def main() -> None:
     arguments = parser.parse_args()
     source = Path(os.environ["FOLDWISE_REAL_DATA"]) / "arena-57k" / "train.parquet"
     table = pd.read_parquet(source)
-    steps = ("clean", "folds", "features", *BASELINES)
-    print(f"| rows | {' | '.join(steps)} |")
-    print(f"|---:|{'---:|' * len(steps)}", flush=True)
+    steps = (*ORDER[: ORDER.index("baselines")], *BASELINES)
+    print(f"| rows | {' | '.join(steps)} | projected: features | projected: baselines |")
+    print(f"|---:|{'---:|' * (len(steps) + 2)}", flush=True)
     most = 0.0
     for rows in arguments.rows:
         with tempfile.TemporaryDirectory() as folder:
@@ -42,9 +49,19 @@ def main() -> None:
                 peak, seconds = measure(Path(folder), step, arguments.jobs)
                 most = max(most, peak)
                 cells.append(f"{peak:.2f} GB, {seconds:.0f} s")
+            cells += [f"{size:.2f} GB" for size in projected(Path(folder), arguments.jobs)]
         print(f"| {rows:,} | {' | '.join(cells)} |", flush=True)
     verdict = "stays under" if most < LIMIT_GB else "does not stay under"
     print(f"\nThe most is {most:.2f} GB: it {verdict} {LIMIT_GB} GB.")
+
+
+def projected(folder: Path, jobs: int) -> tuple[float, float]:
+    """Return what is projected for counting and for fitting, in GB."""
+    run = Run(config.load("arena"), folder / "in", folder / "out")
+    texts = pd.read_parquet(table_path(run, "train"), columns=list(run.competition.data.text))
+    columns = {name: texts[name].to_numpy(dtype=object) for name in texts}
+    counting = memoryplan.of_texts(columns, run.competition.features).peak(jobs, fits=False)
+    return counting / 2**30, memoryplan.of_counts(run).peak(jobs, fits=True) / 2**30
 
 
 def synthesise(table: pd.DataFrame, rows: int) -> pd.DataFrame:

@@ -65,7 +65,8 @@ COLUMNS = (
 
 def main() -> None:
     options = arguments()
-    competition = config.load("arena", ["bert.pair_mode=cross", "bert.swap_averaging=false"])
+    settings = ["bert.pair_mode=cross", "bert.swap_averaging=false", *options.set]
+    competition = config.load("arena", settings)
     rows = read(options.data, options.rows, competition)
     cuda = torch.cuda.is_available()
     arms = ["stock", "grouped", "foldwise"] if cuda else ["stock", "grouped", "fp32", "foldwise"]
@@ -96,6 +97,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--batch", type=int, default=16, help="rows of an optimiser step")
     parser.add_argument("--arms", default="", help="only these, e.g. stock,foldwise")
+    parser.add_argument(
+        "--set", action="append", default=[], help="of foldwise alone, e.g. bert.batch_tokens=65536"
+    )
     return parser.parse_args()
 
 

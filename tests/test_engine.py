@@ -6,8 +6,10 @@ import time
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from foldwise import engine
+from foldwise.__main__ import app
 from foldwise.errors import UserError
 
 UNITS = [("logreg", k) for k in range(4)]
@@ -77,6 +79,13 @@ def test_a_units_own_fault_is_raised_once_after_the_others_finished(make_run, wo
     assert stored(run) == [0, 3]
     tried = {path.name: path.read_text() for path in (run.output / "tried").iterdir()}
     assert tried == dict.fromkeys("0123", "x")
+
+
+def test_a_time_budget_is_refused_on_a_cluster(tmp_path):
+    command = ["run", "sample", "--output", str(tmp_path), "--engine", "ray", "--time-budget", "8h"]
+    with pytest.raises(UserError, match="--time-budget does not go with --engine ray"):
+        CliRunner().invoke(app, command, catch_exceptions=False)
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_workers_of_a_killed_run_do_not_outlive_it(tmp_path):

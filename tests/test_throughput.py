@@ -31,6 +31,16 @@ def test_figures_follow_from_the_record(tiny_encoder, monkeypatch):
     assert "300 tokens/s, padding 10.0%, MFU" in throughput.line(found)
 
 
+def test_on_a_gpu_its_memory_is_among_the_figures(tiny_encoder, monkeypatch):
+    monkeypatch.setattr(throughput, "peak", lambda device: (1e12, "data sheet"))
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda: 3 * 2**30)
+    network = AutoModelForSequenceClassification.from_pretrained(tiny_encoder)
+    record = Record(tokens=900, padded_tokens=1000, squares=9000, seconds=3.0)
+    found = throughput.summary(network, record, Device("cuda", torch.bfloat16))
+    assert found["gpu_memory_mb"] == 3072
+    assert throughput.line(found).endswith("data sheet, GPU memory 3,072 MB")
+
+
 def test_the_peak_of_a_cpu_is_timed():
     throughput.peak.cache_clear()
     rate, basis = throughput.peak(Device("cpu", torch.float32))

@@ -139,6 +139,21 @@ def test_compiled_training_equals_plain_training():
         torch.testing.assert_close(results[0][name], results[1][name], atol=1e-4, rtol=1e-4)
 
 
+def test_the_random_state_of_the_gpu_that_trains_is_kept_whichever_it_was(tmp_path, monkeypatch):
+    """A stand-in for two GPUs: the state of the second goes to the only one there is later."""
+    states = {0: torch.tensor([1]), 1: torch.tensor([2])}
+    current = [1]
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_rng_state", lambda: states[current[0]])
+    monkeypatch.setattr(torch.cuda, "set_rng_state", lambda state: states.update({0: state}))
+    written = checkpoint.Checkpoint(tmp_path, "key", {"network": Linear()})
+    written.save({"step": 5})
+    del states[1]
+    current[0] = 0
+    assert checkpoint.Checkpoint(tmp_path, "key", {"network": Linear()}).restore() == {"step": 5}
+    assert states[0].tolist() == [2]
+
+
 def test_a_loss_scale_that_finds_no_scale_stops_the_training():
     infinite, ids = torch.tensor(float("inf")), np.array(["row-1"])
     for scale in (65536.0, 1.0):

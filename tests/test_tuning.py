@@ -109,6 +109,26 @@ def test_the_fold_that_judges_is_never_fitted_or_chosen_on(tuner, monkeypatch):
     assert len(sizes) == 24
 
 
+def test_a_trial_that_is_worse_on_its_first_fold_is_given_up_there(tuner, monkeypatch):
+    from foldwise.tuner import Tuner
+    from foldwise.tuning import tune
+
+    ours, fitted = tuner(), []
+
+    def score_of(self, values, fold, without):
+        fitted.append(fold)
+        # The defaults on three folds, five trials to know the median from, then a bad one.
+        return 0.5 if len(fitted) <= 3 + 5 * 3 else 9.0
+
+    monkeypatch.setattr(Tuner, "predict", score_of)
+    monkeypatch.setattr(Tuner, "score", lambda self, found, fold: found)
+    report = tune(ours, 6, nested=False)
+    assert fitted == [0, 1, 2] * 6 + [0]
+    states = [trial.state.name for trial in trials(ours)]
+    assert states == ["COMPLETE"] * 5 + ["PRUNED"]
+    assert report["tuned"] == 0.5 and not report["improves"]
+
+
 def test_an_accuracy_is_tuned_upwards(tuner):
     from foldwise.tuning import tune
 

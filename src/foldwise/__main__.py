@@ -105,6 +105,11 @@ def run(
     chosen = pipeline.chosen_stages(stages or [])
     names = pipeline.chosen_models(models)
     require(engine in ("local", "ray"), f"--engine {engine}: it is local or ray")
+    require(
+        engine == "local" or time_budget is None,
+        "--time-budget does not go with --engine ray: folds are timed where they are fitted; leave "
+        "one of them out",
+    )
     settings = [*(settings or []), *(_LEARNING_CURVE_ON if learning_curve else [])]
     loaded = config.load(competition, settings, names, override or ())
     context = Run(

@@ -50,7 +50,10 @@ class Checkpoint:
     def save(self, progress: dict[str, Any]) -> None:
         """Write the state of all parts, of torch's random numbers, and `progress` (plain data)."""
         state = {name: part.state_dict() for name, part in self.parts.items()}
-        random = [torch.get_rng_state(), *torch.cuda.get_rng_state_all()]
+        random = [torch.get_rng_state()]
+        if torch.cuda.is_available():
+            # Of the GPU that trains: the next run may find another one free, or fewer of them.
+            random.append(torch.cuda.get_rng_state())
         with atomic(self.path) as temporary:
             torch.save({"key": self.key, "random": random, **progress, "parts": state}, temporary)
         self.last = time.monotonic()
@@ -66,9 +69,10 @@ class Checkpoint:
             return None
         for name, state in stored.pop("parts").items():
             self.parts[name].load_state_dict(state)
-        first, *others = stored.pop("random")
+        first, *gpu = stored.pop("random")
         torch.set_rng_state(first)
-        torch.cuda.set_rng_state_all(others)
+        if gpu:
+            torch.cuda.set_rng_state(gpu[0])
         return stored
 
 

@@ -60,6 +60,11 @@ class Device:
         """Copy model inputs to the device."""
         return {key: value.to(self.name, non_blocking=True) for key, value in inputs.items()}
 
+    def forget_peak(self) -> None:
+        """Look for the peak of a GPU's memory from now on."""
+        if self.name == "cuda":
+            torch.cuda.reset_peak_memory_stats()
+
     @contextlib.contextmanager
     def holding(self, network: torch.nn.Module) -> Iterator[None]:
         """Keep a network on the device for a block, and free the device's memory after it."""
@@ -135,7 +140,9 @@ def _fast_dtype(name: str) -> torch.dtype:
 def reproducible(seed: int, threads: int) -> Iterator[None]:
     """Seed torch for a block, with kernels that repeat themselves, and restore it after.
 
-    Kernels on a CPU repeat themselves for a given number of threads; on a GPU some must be asked.
+    Kernels on a CPU repeat themselves for a given number of threads; on a GPU some must be asked,
+    and the fused attention's backward pass adds in no fixed order all the same: torch repeats it
+    only in a mode in which other kernels refuse to run. Two trainings on a GPU differ by rounding.
     """
     was = torch.are_deterministic_algorithms_enabled()
     filled = torch.utils.deterministic.fill_uninitialized_memory

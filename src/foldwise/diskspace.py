@@ -68,7 +68,9 @@ def _weights(name: str) -> int:
     """Return the parameters of a network without loading any."""
     source, offline = locate(name)
     with pretrained.quiet(), in_one_line(name, offline), torch.device("meta"):
-        config: Any = AutoConfig.from_pretrained(source, local_files_only=offline)
+        config: Any = AutoConfig.from_pretrained(
+            source, local_files_only=offline, trust_remote_code=False
+        )
         return AutoModel.from_config(config).num_parameters()
 
 

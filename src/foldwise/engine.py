@@ -126,7 +126,7 @@ def _side_by_side(
             if isinstance(error, BrokenProcessPool):
                 error = UserError(
                     f"{unit[0]}, fold {unit[1]}: its worker died, alone too; it may need more "
-                    "memory than there is: lower jobs or features.max_features, or free memory"
+                    "memory than there is: lower jobs or features.max_chars, or free memory"
                 )
             yield unit, error
     finally:

@@ -4,6 +4,7 @@ import contextlib
 import functools
 import hashlib
 import importlib.util
+import pickle
 import socket
 import urllib.parse
 import urllib.request
@@ -60,8 +61,19 @@ def in_one_line(name: str, offline: bool) -> Iterator[None]:
     """Turn what transformers raises over a model it cannot find into one line."""
     try:
         yield
+    except pickle.UnpicklingError as error:
+        raise UserError(
+            f"model {name!r}: its weights are a pickle that holds more than numbers, which could "
+            "run code; it was not loaded. If you trust it, save it as safetensors elsewhere and "
+            "name that folder"
+        ) from error
     except (OSError, ValueError, ImportError, SafetensorError) as error:
         first = next((line for line in str(error).splitlines() if line.strip()), repr(error))
+        if "contains custom code" in first:
+            raise UserError(
+                f"model {name!r}: it brings code of its own, which is never run; choose a model "
+                "whose architecture transformers has"
+            ) from error
         if Path(name).expanduser().is_dir() or name == "packaged":
             raise UserError(f"model {name!r}: {first}") from error
         if offline:

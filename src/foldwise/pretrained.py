@@ -72,7 +72,8 @@ def load(
     source, offline = locate(name)
     auto = AutoModelForSequenceClassification if kind == "classifier" else AutoModel
     with quiet(bars=not offline), in_one_line(name, offline):
-        options = {"local_files_only": offline}
+        # Never: not asked at the prompt either, where a yes is one key away.
+        options = {"local_files_only": offline, "trust_remote_code": False}
         tokenizer = AutoTokenizer.from_pretrained(source, **options)
         config = AutoConfig.from_pretrained(source, **options)
         for key in _ATTENTION_DROPOUT if attention_dropout is not None else ():

@@ -81,20 +81,33 @@ def peak(device: Device) -> tuple[float, str]:
 
 
 def summary(network: Any, record: Any, device: Device) -> dict[str, Any]:
-    """Return the figures of a training: `tokens_per_second`, `padded_share`, `mfu`, their basis."""
+    """Return the figures of a training.
+
+    Returns
+    -------
+    dict
+        `tokens_per_second`, `padded_share`, `mfu`, its basis `mfu_peak` and, on a GPU, the peak
+        of its memory, `gpu_memory_mb`.
+    """
     rate, basis = peak(device)
     flops = training_flops(network, record.tokens, record.squares)
-    return {
+    figures = {
         "tokens_per_second": record.tokens / record.seconds,
         "padded_share": 1 - record.tokens / record.padded_tokens,
         "mfu": flops / record.seconds / (rate * distributed.world()),
         "mfu_peak": f"{rate / 1e12:.2f} TFLOP/s, {basis}",
     }
+    if device.name == "cuda":
+        # Since `Device.forget_peak`.
+        figures["gpu_memory_mb"] = torch.cuda.max_memory_allocated() / 2**20
+    return figures
 
 
 def line(figures: dict[str, Any]) -> str:
     """Return the figures of `summary` in words."""
+    memory = figures.get("gpu_memory_mb")
     return (
         f"{figures['tokens_per_second']:,.0f} tokens/s, padding {figures['padded_share']:.1%}, "
         f"MFU {figures['mfu']:.1%} of {figures['mfu_peak']}"
+        + (f", GPU memory {memory:,.0f} MB" if memory else "")
     )

@@ -4,6 +4,7 @@ from typing import Any
 
 import pandas as pd
 
+from foldwise import tuned
 from foldwise.comparison import Evidence
 from foldwise.files import read_json
 from foldwise.stage import Run
@@ -49,6 +50,7 @@ def warnings(
         )
     for name, facts in evidence.metrics.items():
         found += [f"{name}: {note}" for note in facts.get("notes", []) if not _expected(note)]
+    found += tuned.warnings(run)
     features = read_json(run.features / "features.json") or {}
     found += features.get("notes", [])
     audit = read_json(run.clean / "audit.json") or {}

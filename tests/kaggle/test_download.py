@@ -40,6 +40,17 @@ def test_an_archive_in_the_archive_is_unzipped_too(server, zipped, tmp_path):
     assert not (tmp_path / "input" / "train.csv.zip").exists()
 
 
+def test_an_archive_cannot_write_outside_its_folder(server, zipped, tmp_path):
+    inside = FILES | {"../../slip.csv": "x", "/slip-from-root.csv": "x", "a/../../../slip.csv": "x"}
+    inner = zipped({"../../../slip.csv": "x"})
+    server.archive = zipped(inside | {"deep/inner.zip": inner})
+    folder = tmp_path / "a" / "b" / "input"
+    download(ARENA, folder)
+    assert (folder / "train.csv").read_text() == TRAIN
+    everything = {path for path in tmp_path.rglob("*slip*") if path.is_file()}
+    assert everything and all(path.is_relative_to(folder) for path in everything)
+
+
 def test_a_download_that_is_cut_is_taken_up_where_it_stopped(server, archive, tmp_path):
     server.archive, server.cut = archive, 1
     download(ARENA, tmp_path / "input")

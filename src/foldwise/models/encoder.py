@@ -89,6 +89,7 @@ class Bert:
                 ahead = 0 if validation is None else len(validation)
                 watch = Watch(task.allowance, plan, known.examples.lengths, ahead)
             with _events(task) as events, device.holding(fitted.network):
+                device.forget_peak()
                 network, scratch = fitted.network, task.scratch
                 record = training.train(network, known, plan, held, scratch, watch, events)
                 figures = throughput.summary(network, record, device)

@@ -6,7 +6,7 @@ Writes models/<model>/ for prior, logreg, svm and lightgbm, as far as they are c
 
 from pathlib import Path
 
-from foldwise import crossval, rows
+from foldwise import crossval, memoryplan, rows
 from foldwise.assembly import outputs
 from foldwise.files import read_json
 from foldwise.models import MODELS, TRANSFORMERS, modules
@@ -21,6 +21,7 @@ def baselines(run: Run) -> str:
     models = chosen(run)
     if not models:
         return "no baseline chosen"
+    memoryplan.check_counts(run)
     crossval.fit_models(run, models, run.competition.jobs)
     losses = []
     for model in models:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from foldwise import rows
+from foldwise import memoryplan, rows
 from foldwise.featuretable import FeatureTable
 from foldwise.featurise import featurise
 from foldwise.files import atomic, remove, write_json
@@ -24,7 +24,10 @@ def features(run: Run) -> str:
     """Build the feature tables of the training and the test rows."""
     competition = run.competition
     jobs = competition.jobs or os.cpu_count() or 1
-    train, notes = featurise(_texts(run, "train"), competition, jobs)
+    texts = _texts(run, "train")
+    memoryplan.check_texts(run, texts)
+    train, notes = featurise(texts, competition, jobs)
+    del texts
     hashes = {kind: counts.hashes for kind, counts in train.counts.items()}
     _save(train, run.features / "train")
     has_test = rows.table_path(run, "test").exists()

@@ -14,7 +14,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from foldwise import comparison, examples, levers, page, plots, pools, rows, slices, verdict
+from foldwise import (
+    comparison,
+    examples,
+    levers,
+    page,
+    plots,
+    pools,
+    rows,
+    slices,
+    tuned,
+    verdict,
+)
 from foldwise.comparison import Evidence
 from foldwise.files import atomic, read_json, write_csv, write_json, write_text
 from foldwise.kaggle import history
@@ -184,6 +195,7 @@ def _reads(run: Run) -> list[Path]:
     paths.append(run.output / "submissions.csv")
     for name in run.competition.models:
         paths += [run.model(name) / "oof.parquet", run.model(name) / "metrics.json"]
+        paths.append(tuned.record_path(run, name))
     if run.competition.simulate.train_rows:
         paths.append(run.input / "truth.csv")
     return paths
