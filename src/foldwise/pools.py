@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 from scipy import optimize, special
+from threadpoolctl import threadpool_limits
 
 from foldwise.config import Competition
 from foldwise.scaling import fit_scaling
@@ -90,6 +91,7 @@ def tied_classes(classes: Sequence[str], competition: Competition) -> np.ndarray
     return np.unique(tied, return_inverse=True)[1]
 
 
+@threadpool_limits.wrap(limits=1)  # the matrices are small: a second thread would only wait
 def fit(
     method: str,
     probabilities: np.ndarray,
