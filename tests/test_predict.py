@@ -50,6 +50,14 @@ def test_all_three_agree_with_what_the_run_gave_the_test_rows(finished, tmp_path
         assert list(mean["label"]) == [CLASSES[i] for i in mean[CLASSES].to_numpy().argmax(axis=1)]
 
 
+def test_a_fold_left_over_from_an_earlier_run_predicts_nothing(finished):
+    whole = Predictor.load(finished.output, "bert").units
+    shutil.copytree(finished.fold("bert", 1), finished.fold("bert", 2))
+    assert Predictor.load(finished.output, "bert").units == whole
+    with pytest.raises(UserError, match="no fold 2; there are 0, 1"):
+        Predictor.load(finished.output, "bert", fold=2)
+
+
 def test_the_command_line_says_what_predicted(finished, tmp_path):
     out = tmp_path / "predictions.csv"
     common = ["predict", str(finished.output), "--file", str(finished.input / "test.csv")]

@@ -86,8 +86,7 @@ class Predictor:
         units = {}
         for name in names:
             require(name in there, f"{output}: no model {name!r}; there are {', '.join(there)}")
-            folders = sorted((output / "models" / name).glob("fold-*"))
-            units[name] = [f for f in folders if (f / "unit.json").exists()]
+            units[name] = _counted_folds(output / "models" / name)
             require(bool(units[name]), f"{output}: model {name!r} has no finished fold")
             if fold is not None:
                 finished = [f.name.removeprefix("fold-") for f in units[name]]
@@ -260,6 +259,19 @@ def write(table: pd.DataFrame, path: Path) -> None:
         else:
             separator = "\t" if suffix == ".tsv" else ","
             table.to_csv(partial, index=False, sep=separator, lineterminator="\n")
+
+
+def _counted_folds(folder: Path) -> list[Path]:
+    """Return the stored folds of a model that its scores are made of.
+
+    A run with fewer folds, or one that a time budget cut short, leaves those of an earlier one.
+    """
+    stored = sorted(path for path in folder.glob("fold-*") if (path / "unit.json").exists())
+    scored = read_json(folder / "metrics.json")
+    if not scored:
+        return stored
+    counted = {f"fold-{fold['fold']}" for fold in scored["folds"]}
+    return [path for path in stored if path.name in counted]
 
 
 def _record(folder: Path) -> dict[str, Any]:
