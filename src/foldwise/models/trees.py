@@ -67,7 +67,9 @@ class LightGBM:
             valid_sets=[training, watched],
             valid_names=["train", "validation"],
             callbacks=[
-                lightgbm.early_stopping(config.early_stopping, verbose=False),
+                lightgbm.early_stopping(
+                    config.early_stopping, first_metric_only=True, verbose=False
+                ),
                 lightgbm.record_evaluation(history),
             ],
         )
@@ -175,9 +177,12 @@ def _dataset(
 
 def _parameters(task: Task) -> dict[str, Any]:
     config, n_classes = task.competition.lightgbm, len(task.classes)
-    several = {"objective": "multiclass", "num_class": n_classes, "metric": "multi_logloss"}
-    two = {"objective": "binary", "metric": "binary_logloss"}
-    return (two if n_classes == 2 else several) | {
+    objective: dict[str, Any] = {"objective": "binary"}
+    kind = "binary"
+    if n_classes > 2:
+        objective, kind = {"objective": "multiclass", "num_class": n_classes}, "multi"
+    return objective | {
+        "metric": [f"{kind}_logloss", f"{kind}_error"],  # the first one decides when to stop
         "num_leaves": config.num_leaves,
         "learning_rate": config.learning_rate,
         "min_child_samples": config.min_child_samples,
@@ -204,13 +209,14 @@ def _predict(
 
 
 def _history(recorded: dict[str, dict[str, list[float]]]) -> list[dict[str, Any]]:
-    """Return the loss curve in about 50 points."""
+    """Return the curves of loss and accuracy in about 50 points."""
     points = []
     for split, curves in recorded.items():
-        losses = next(iter(curves.values()))
+        losses, errors = curves.values()
         step = max(1, len(losses) // 50)
         points += [
             {"split": split, "step": i + 1, "epoch": i + 1, "loss": losses[i]}
+            | {"accuracy": 1 - errors[i]}
             for i in range(0, len(losses), step)
         ]
     return points
