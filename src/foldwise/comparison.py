@@ -86,7 +86,7 @@ class Evidence:
 
 def leaderboard(evidence: Evidence, run: Run) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Return the leaderboard in its final order, and the interval of every score by model."""
-    members = [m for m, w in evidence.metrics["ensemble"]["weights"].items() if w > 0]
+    members = [m for m, w in evidence.metrics["ensemble"]["weights"].items() if w != 0]
     records, intervals = [], {}
     for name, probabilities in evidence.probabilities.items():
         facts = evidence.metrics[name]
