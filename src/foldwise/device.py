@@ -1,6 +1,7 @@
 """Where a network runs, and in which precision."""
 
 import contextlib
+import ctypes
 import fcntl
 import gc
 import os
@@ -13,9 +14,13 @@ from typing import Any
 import torch
 
 from foldwise.errors import UserError
+from foldwise.models.dropout import use_byte_dropout
 
 # Read when the first matrix product reaches the GPU; without it products may vary in the last bit.
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+
+_GPU_TOKENS, _CPU_TOKENS = 8192, 4096
+_TRIM_THRESHOLD, _MMAP_MAX = -1, -4  # M_TRIM_THRESHOLD and M_MMAP_MAX in glibc's malloc.h
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,11 @@ class Device:
         """Copy model inputs to the device."""
         return {key: value.to(self.name, non_blocking=True) for key, value in inputs.items()}
 
+    def token_budget(self, asked: int) -> int:
+        """Return how many padded tokens a forward pass may have: as asked, or what runs well."""
+        # A CPU gains nothing from more, and attention over long sequences takes gigabytes.
+        return asked or (_GPU_TOKENS if self.name == "cuda" else _CPU_TOKENS)
+
     def forget_peak(self) -> None:
         """Look for the peak of a GPU's memory from now on."""
         if self.name == "cuda":
@@ -72,6 +82,8 @@ class Device:
         if self.name == "cpu":
             # torch's fused attention has a slow backward pass there: a fifth of the whole step.
             network.base_model.set_attn_implementation("eager")
+            use_byte_dropout(network)
+            _keep_freed_memory()
         try:
             yield
         except torch.cuda.OutOfMemoryError as error:
@@ -82,8 +94,32 @@ class Device:
         finally:
             network.to("cpu")
             gc.collect()
+            _return_freed_memory()
             if self.name == "cuda":
                 torch.cuda.empty_cache()
+
+
+def _keep_freed_memory() -> None:
+    """Have the C library keep what is freed, for the next tensor of that size.
+
+    It returns blocks over 32 MB to the system at once, which hands out zeroed pages again at
+    the next step: with long sequences that takes more of a CPU's time than the arithmetic.
+    """
+    if (tune := getattr(_c_library(), "mallopt", None)) is not None:
+        tune(_MMAP_MAX, 0)
+        tune(_TRIM_THRESHOLD, 2**31 - 1)
+
+
+def _return_freed_memory() -> None:
+    """Give back to the system what is free at the moment."""
+    if (trim := getattr(_c_library(), "malloc_trim", None)) is not None:
+        trim(0)
+
+
+@lru_cache
+def _c_library() -> Any:
+    # glibc alone has these functions; other systems keep what they do.
+    return ctypes.CDLL(None) if os.name == "posix" else None
 
 
 def workers(asked: int) -> int:

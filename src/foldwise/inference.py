@@ -25,7 +25,7 @@ def predict_logits(
     network.eval()
     parts, order = [], []
     with torch.inference_mode():
-        for rows in token_batches(examples.lengths, budget):
+        for rows in token_batches(examples.lengths, device.token_budget(budget)):
             inputs = examples.batch(rows, np.full(len(rows), swapped))
             parts.append(forward(network, inputs, device).float().cpu().numpy())
             order.append(rows)

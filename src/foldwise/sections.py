@@ -157,7 +157,7 @@ class Embedding(Section):
 
     model: str
     max_length: Annotated[int, Field(ge=8)]
-    batch_tokens: Annotated[int, Field(ge=8)]
+    batch_tokens: Count
     C: Annotated[tuple[Positive, ...], Field(min_length=1)]
 
 
@@ -166,6 +166,7 @@ class Bert(Section):
 
     model: str
     pair_mode: Literal["siamese", "cross"]
+    pooling: Literal["mean", "model"]
     max_length: Annotated[int, Field(ge=8)]
     context_share: Annotated[float, Field(gt=0, lt=1)]
     epochs: Annotated[int, Field(ge=1)]
@@ -177,7 +178,7 @@ class Bert(Section):
     warmup: Share
     schedule: Literal["linear", "cosine"]
     batch_size: Annotated[int, Field(ge=1)]
-    batch_tokens: Annotated[int, Field(ge=8)]
+    batch_tokens: Count
     label_smoothing: Annotated[float, Field(ge=0, lt=1)]
     max_grad_norm: Positive
     precision: Literal["auto", "bf16", "fp16", "fp32"]

@@ -247,7 +247,7 @@ def _accumulate_gradients(
     counts = torch.zeros(5, dtype=torch.float64)
     sums = torch.zeros(2, dtype=torch.float32, device=device.name)  # fetched once a step
     mine = distributed.share(rows, drawn.lengths)
-    for part in token_batches(drawn.lengths, config.batch_tokens, mine):
+    for part in token_batches(drawn.lengths, device.token_budget(config.batch_tokens), mine):
         inputs = drawn.examples.batch(part, drawn.swapped[part])
         widths = inputs["attention_mask"].sum(dim=1)
         counts[2] += widths.sum()

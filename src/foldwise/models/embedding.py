@@ -23,7 +23,7 @@ from foldwise.config import Competition
 from foldwise.device import Device
 from foldwise.files import read_json, write_json
 from foldwise.models import Task
-from foldwise.models.siamese import mean_pool
+from foldwise.models.heads import mean_pool
 from foldwise.packing import Packer
 from foldwise.rows import Rows
 from foldwise.splits import inner_split
@@ -143,7 +143,7 @@ class _Encoder:
         self.packer.forget()
         has_types = getattr(self.model.config, "type_vocab_size", 0) > 1
         examples = Examples((side,), False, self.packer.tokenizer.pad_token_id or 0, has_types)
-        for rows in token_batches(examples.lengths, batch_tokens):
+        for rows in token_batches(examples.lengths, device.token_budget(batch_tokens)):
             inputs = examples.batch(rows)
             self.tokens += int(inputs["attention_mask"].sum())
             inputs = device.move(inputs)

@@ -1,7 +1,7 @@
 """Fine-tuning of a pretrained transformer, for single texts and for A-versus-B.
 
 `pair_mode = "cross"` reads a pair as one sequence with a classifier on top; "siamese" reads
-prompt + A and prompt + B with one encoder and compares them (see `siamese.py`).
+prompt + A and prompt + B with one encoder and compares them (see `heads.py`).
 """
 
 import contextlib
@@ -22,8 +22,8 @@ from foldwise.errors import UserError, require
 from foldwise.files import read_json, write_json
 from foldwise.inference import predict_logits
 from foldwise.models import Task
+from foldwise.models.heads import Classifier, Head, Siamese
 from foldwise.models.reading import Reading
-from foldwise.models.siamese import Siamese
 from foldwise.packing import Packer
 from foldwise.rows import Rows
 from foldwise.terminal import note, warn
@@ -148,7 +148,7 @@ class Bert:
         saved = read_json(folder / "packing.json")
         require(saved is not None, f"{folder}: no packing.json; is this a saved transformer?")
         reading = Reading(**{k: tuple(v) if type(v) is list else v for k, v in saved.items()})
-        kind = "encoder" if reading.mode == "siamese" else "classifier"
+        kind = "encoder" if reading.pooling == "mean" else "classifier"
         loaded = pretrained.load(str(folder), kind)
         require(not loaded.notes, f"{folder}: incomplete: {'; '.join(loaded.notes)}")
         labels = loaded.model.config.id2label
@@ -159,16 +159,17 @@ class Bert:
                 f"{list(reading.classes)}; the columns of a prediction would be mixed up"
             )
         network = loaded.model
-        if reading.mode == "siamese":
-            network = Siamese(network, reading.swap, len(reading.classes)).load_head(folder)
+        if reading.pooling == "mean":
+            network = _headed(network, reading).load_head(folder)
         return cls(network, loaded.tokenizer, reading, {})
 
     @classmethod
     def _pretrained(cls, task: Task) -> tuple[Self, list[str]]:
         """Load the encoder that is to be fine-tuned, with a new head."""
-        config, pair = task.competition.bert, task.competition.pair
-        siamese = pair.enabled and config.pair_mode == "siamese"
-        kind = "encoder" if siamese else "classifier"
+        config = task.competition.bert
+        reading = Reading.of(task.competition, list(task.classes), config.max_length)
+        pooled = reading.pooling == "mean"
+        kind = "encoder" if pooled else "classifier"
         loaded = pretrained.load(
             config.model,
             kind,
@@ -181,11 +182,11 @@ class Bert:
         if limit is not None and max_length > limit:
             notes.append(f"{config.model}: max_length {max_length} is cut to the model's {limit}")
             max_length = limit
-        reading = Reading.of(task.competition, list(task.classes), max_length)
+        reading = replace(reading, max_length=max_length)
         network = loaded.model
-        if siamese:
-            network = Siamese(network, reading.swap, len(task.classes))
-            notes.append(f"{config.model}: the siamese head on its mean-pooled tokens is new")
+        if pooled:
+            network = _headed(network, reading)
+            notes.append(f"{config.model}: the head on its mean-pooled tokens is new")
         return cls(network, loaded.tokenizer, reading, {}, task.cache), notes
 
     @property
@@ -209,6 +210,14 @@ class Bert:
             return replace(packed, sides=sides)
 
         return replace(plain, augment=draw)
+
+
+def _headed(encoder: Any, reading: Reading) -> Head:
+    """Put a new head on an encoder."""
+    n_classes = len(reading.classes)
+    if reading.mode == "siamese":
+        return Siamese(encoder, reading.swap, n_classes)
+    return Classifier(encoder, n_classes)
 
 
 @contextlib.contextmanager

@@ -33,11 +33,13 @@ class Reading:
     max_length : int
         Most tokens of a sequence.
     batch_tokens : int
-        Most padded tokens of a forward pass.
+        Most padded tokens of a forward pass; 0 = as the device likes it.
     precision : str
         As in the configuration.
     averaging : bool
         Whether a prediction is the mean over both orders.
+    pooling : str
+        "mean": a head on the mean of the tokens; "model": the architecture's own classifier.
     """
 
     mode: str
@@ -50,14 +52,16 @@ class Reading:
     batch_tokens: int
     precision: str
     averaging: bool
+    pooling: str
 
     @classmethod
     def of(cls, competition: Competition, classes: Sequence[str], max_length: int) -> Self:
         """Derive it from the configuration."""
         pair, config = competition.pair, competition.bert
         answers = (pair.first, pair.second) if pair.enabled else ()
+        mode = config.pair_mode if pair.enabled else "single"
         return cls(
-            mode=config.pair_mode if pair.enabled else "single",
+            mode=mode,
             classes=tuple(classes),
             swap=tuple(classes.index(name) for name in pair.swap),
             context=tuple(name for name in competition.data.text if name not in answers),
@@ -66,7 +70,9 @@ class Reading:
             max_length=max_length,
             batch_tokens=config.batch_tokens,
             precision=config.precision,
-            averaging=pair.enabled and config.pair_mode == "cross" and config.swap_averaging,
+            averaging=mode == "cross" and config.swap_averaging,
+            # No architecture brings a classifier that compares two sequences.
+            pooling="mean" if mode == "siamese" else config.pooling,
         )
 
     @property
