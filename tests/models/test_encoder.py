@@ -151,13 +151,15 @@ def test_turned_rows_are_shown_with_turned_labels(task, monkeypatch):
     assert set(np.concatenate(seen)) == {0}
 
 
+@pytest.mark.parametrize("pooling", ["mean", "model"])
 @pytest.mark.parametrize("mode", ["siamese", "cross", "single"])
-def test_saved_model_predicts_the_same(task, tmp_path, mode):
+def test_saved_model_predicts_the_same(task, tmp_path, mode, pooling):
     if mode == "single":
-        fitted = Bert.fit(single_rows(40), task(name="spooky"))
+        fitted = Bert.fit(single_rows(40), task(f"bert.pooling={pooling}", name="spooky"))
         test = single_rows(20, seed=2)
     else:
-        fitted = Bert.fit(pair_rows(40), task(f"bert.pair_mode={mode}"))
+        settings = (f"bert.pair_mode={mode}", f"bert.pooling={pooling}")
+        fitted = Bert.fit(pair_rows(40), task(*settings))
         test = pair_rows(20, seed=2)
     folder = tmp_path / "saved"
     folder.mkdir()
@@ -165,7 +167,7 @@ def test_saved_model_predicts_the_same(task, tmp_path, mode):
     loaded = Bert.load(folder)
     np.testing.assert_array_equal(loaded.predict(test), fitted.predict(test))
     assert not list(folder.glob("*.bin")) and not list(folder.glob("*.pkl"))
-    if mode != "siamese":
+    if mode != "siamese" and pooling == "model":
         plain = AutoModelForSequenceClassification.from_pretrained(folder)
         assert tuple(plain.config.id2label.values()) == fitted.reading.classes
 
@@ -183,9 +185,16 @@ def test_another_order_of_labels_is_refused(task, tmp_path, mode):
 
 
 def test_a_saved_model_without_its_head_is_refused(task, tmp_path):
+    Bert.fit(pair_rows(20), task()).save(tmp_path)
+    (tmp_path / "head.safetensors").unlink()
+    with pytest.raises(UserError, match="incomplete"):
+        Bert.load(tmp_path)
+
+
+def test_a_classifier_saved_without_its_head_is_refused(task, tmp_path):
     from safetensors.torch import load_file, save_file
 
-    Bert.fit(pair_rows(20), task("bert.pair_mode=cross")).save(tmp_path)
+    Bert.fit(pair_rows(20), task("bert.pair_mode=cross", "bert.pooling=model")).save(tmp_path)
     path = tmp_path / "model.safetensors"
     kept = {k: v for k, v in load_file(path).items() if not k.startswith("classifier")}
     save_file(kept, path, metadata={"format": "pt"})

@@ -9,6 +9,8 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers.modeling_outputs import SequenceClassifierOutput
 
+from foldwise.errors import require
+
 _STD = 0.02
 _FILE = "head.safetensors"
 _ENCODER = "encoder."
@@ -54,6 +56,7 @@ class Head(nn.Module):
 
     def load_head(self, folder: Path) -> Self:
         """Read the head that `save_pretrained` wrote."""
+        require((folder / _FILE).exists(), f"{folder}: incomplete: no {_FILE}; fit it again")
         encoder = {k: v for k, v in self.state_dict().items() if k.startswith(_ENCODER)}
         self.load_state_dict(encoder | load_file(folder / _FILE))
         return self
