@@ -15,6 +15,8 @@ loading, tokenising, training and predicting, which other programs on the machin
 import argparse
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -80,7 +82,10 @@ def main() -> None:
         for cap in map(int, options.caps.split(",")):
             for seed in range(options.seeds):
                 for arm in arms:
-                    found = race(arm, model, rows, competition, cap, seed, options, Path(scratch))
+                    # Each in a process of its own: memory that one arm keeps helps no other.
+                    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+                        work = (arm, model, rows, competition, cap, seed, options, Path(scratch))
+                        found = pool.submit(race, *work).result()
                     print(
                         "  ".join(f"{value:>9}" for value in (arm, cap, seed, *found)), flush=True
                     )
