@@ -43,7 +43,8 @@ def test_memory_freed_in_a_step_serves_the_next_one(network):
 
     size, steps = 48 * 2**20, 20
     with Device.choose("fp32").holding(network):
-        torch.ones(size // 4)
+        for _ in range(steps):  # until there are blocks of every kind
+            torch.ones(size // 4)
         before = faults()
         for _ in range(steps):
             torch.ones(size // 4)
