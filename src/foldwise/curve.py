@@ -11,9 +11,11 @@ from foldwise.device import Device
 from foldwise.inference import predict_logits, score
 from foldwise.sections import Bert as BertConfig
 
-# Validation rows of a point on the curve. On a CPU a row costs what a third of a training row
-# does, and a curve must stay cheap; the score of the fold comes from all rows, later.
+# Validation rows of a point on the curve: at least these, and this share of the training rows
+# since the last point. A row costs a third of a training row, and a curve must stay cheap; the
+# score of the fold comes from all rows, later.
 _CURVE_ROWS = {"cpu": 100, "cuda": 2000}
+_CURVE_SHARE = 0.1
 _LAST_POINT = 3  # times as many rows for the last point, which decides about "did not learn"
 
 
@@ -88,6 +90,7 @@ class Curve:
         self.network, self.plan, self.validation = network, plan, validation
         self.per_epoch, self.last = per_epoch, per_epoch * plan.config.epochs
         times = min(plan.config.evaluations_per_epoch, per_epoch)
+        self.between = per_epoch * plan.config.batch_size / times
         self.at = {round(per_epoch * (k + 1) / times) for k in range(times)}
         self.sums = {"loss": 0.0, "accuracy": 0, "rows": 0}
         # A fixed draw, of its own seed: evaluating must not change the training.
@@ -113,7 +116,7 @@ class Curve:
     def _validate(self, step: int) -> dict[str, Any]:
         """Score the first rows of a fixed random order of the validation rows, or all of them."""
         config, weights = self.plan.config, self.plan.class_weights
-        few = _CURVE_ROWS[self.plan.device.name]
+        few = max(_CURVE_ROWS[self.plan.device.name], round(_CURVE_SHARE * self.between))
         if config.early_stopping and step % self.per_epoch == 0:
             few = len(self.order)
         elif step == self.last:
