@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foldwise.batching import MULTIPLE, Examples, step_batches, token_batches
+from foldwise.batching import MULTIPLE, Examples, micro_batches, step_batches, token_batches
 from foldwise.packing import Sequences
 
 lengths = st.lists(st.integers(1, 300), min_size=1, max_size=200).map(np.array)
@@ -14,6 +14,25 @@ def test_token_batches_hold_each_row_once_within_the_budget(lengths, budget):
     assert sorted(np.concatenate(batches)) == list(range(len(lengths)))
     for batch in batches:
         assert len(batch) == 1 or len(batch) * lengths[batch].max() <= budget
+
+
+@given(lengths, st.integers(8, 2000), st.integers(0, 500))
+def test_micro_batches_cost_no_more_than_full_ones(lengths, budget, overhead):
+    def cost(batches):
+        return sum(len(batch) * lengths[batch].max() + overhead for batch in batches)
+
+    index = np.arange(0, len(lengths), 2)
+    batches = micro_batches(lengths, budget, index, overhead)
+    assert sorted(np.concatenate(batches)) == index.tolist()
+    for batch in batches:
+        assert len(batch) == 1 or len(batch) * lengths[batch].max() <= budget
+    assert cost(batches) <= cost(token_batches(lengths, budget, index))
+
+
+def test_a_long_row_does_not_pad_the_short_ones():
+    lengths = np.array([16, 256, 24, 16, 24])
+    batches = micro_batches(lengths, 4096, np.arange(5), 128)
+    assert [batch.tolist() for batch in batches] == [[1], [2, 4, 0, 3]]
 
 
 @given(lengths, st.integers(1, 32), st.integers(0, 5))

@@ -5,6 +5,7 @@ pads all others to its length; sorting inside pools of a few steps takes almost 
 and leaves the order of training random.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -47,6 +48,50 @@ def token_batches(
         batches.append(order[start:stop])
         start = stop
     return batches
+
+
+def micro_batches(
+    lengths: np.ndarray, budget: int, index: np.ndarray, overhead: int
+) -> list[np.ndarray]:
+    """Cut the rows of one step into batches at the least cost: padded tokens and passes.
+
+    One long text among short ones would pad all of them; a pass of its own is cheaper.
+
+    Parameters
+    ----------
+    lengths : ndarray of int64, shape (n,)
+        Tokens of each row.
+    budget : int
+        Most padded tokens of a batch; a longer row is a batch of its own.
+    index : ndarray of int64, shape (m,)
+        Rows of the step. The time taken grows with m times the rows of a batch.
+    overhead : int
+        Tokens that could be read in the time that one more pass takes.
+
+    Returns
+    -------
+    list of ndarray of int64
+        Row positions; each row is in exactly one batch.
+    """
+    order = index[np.argsort(-lengths[index], kind="stable")]
+    widths = lengths[order].tolist()
+    # Least cost of the first `stop` rows, and where the last of their batches starts.
+    costs, starts = [0.0], [0]
+    for stop in range(1, len(order) + 1):
+        best, start = math.inf, stop - 1
+        for first in range(stop - 1, -1, -1):
+            padded = widths[first] * (stop - first)
+            if padded > budget and first < stop - 1:
+                break
+            if (cost := costs[first] + padded + overhead) < best:
+                best, start = cost, first
+        costs.append(best)
+        starts.append(start)
+    batches, stop = [], len(order)
+    while stop:
+        batches.append(order[starts[stop] : stop])
+        stop = starts[stop]
+    return batches[::-1]
 
 
 def step_batches(

@@ -20,6 +20,7 @@ from foldwise.models.dropout import use_byte_dropout
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 _GPU_TOKENS, _CPU_TOKENS = 8192, 4096
+_GPU_OVERHEAD, _CPU_OVERHEAD = 4096, 128
 _TRIM_THRESHOLD, _MMAP_MAX = -1, -4  # M_TRIM_THRESHOLD and M_MMAP_MAX in glibc's malloc.h
 
 
@@ -69,6 +70,11 @@ class Device:
         """Return how many padded tokens a forward pass may have: as asked, or what runs well."""
         # A CPU gains nothing from more, and attention over long sequences takes gigabytes.
         return asked or (_GPU_TOKENS if self.name == "cuda" else _CPU_TOKENS)
+
+    @property
+    def pass_overhead(self) -> int:
+        """Tokens that a small network could read in the time that starting a pass takes."""
+        return _GPU_OVERHEAD if self.name == "cuda" else _CPU_OVERHEAD
 
     def forget_peak(self) -> None:
         """Look for the peak of a GPU's memory from now on."""

@@ -21,7 +21,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from transformers import get_scheduler
 
 from foldwise import distributed
-from foldwise.batching import Examples, step_batches, token_batches
+from foldwise.batching import Examples, micro_batches, step_batches
 from foldwise.checkpoint import Checkpoint, training_key
 from foldwise.curve import Curve, Labelled, Plan
 from foldwise.errors import require
@@ -247,7 +247,8 @@ def _accumulate_gradients(
     counts = torch.zeros(5, dtype=torch.float64)
     sums = torch.zeros(2, dtype=torch.float32, device=device.name)  # fetched once a step
     mine = distributed.share(rows, drawn.lengths)
-    for part in token_batches(drawn.lengths, device.token_budget(config.batch_tokens), mine):
+    budget = device.token_budget(config.batch_tokens)
+    for part in micro_batches(drawn.lengths, budget, mine, device.pass_overhead):
         inputs = drawn.examples.batch(part, drawn.swapped[part])
         widths = inputs["attention_mask"].sum(dim=1)
         counts[2] += widths.sum()
