@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from foldwise.bootstrap import GroupBootstrap
-from foldwise.intervals import score_intervals
+from foldwise.intervals import f1_differences, score_intervals
 from foldwise.metrics import SCORES, row_log_loss, scores
 from foldwise.significance import clustered_mcnemar, differences, holm, mcnemar, mean_test
 
@@ -112,6 +112,25 @@ def test_a_draw_of_all_groups_once_gives_the_scores_themselves(monkeypatch):
     for name, value in scores(labels, p).items():
         if name != "ece":  # mirrored at its value, it cannot be below it
             assert score_intervals(labels, p, bootstrap)[name] == pytest.approx([value, value])
+
+
+def test_a_paired_f1_difference_is_steadier_than_the_scores_are():
+    generator = np.random.default_rng(5)
+    labels = generator.integers(0, 3, 600)
+    noise = generator.dirichlet(np.ones(3), 600)
+    # The same errors but on a tenth of the rows, where one of the two knows the truth.
+    better = np.where((np.arange(600) % 10 == 0)[:, None], np.eye(3)[labels], noise)
+    bootstrap = GroupBootstrap(np.arange(600) // 2, 400)
+    p = {"better": better, "other": noise}
+    (found,) = f1_differences([("better", "other")], labels, p, bootstrap)
+    assert found["f1_difference"] == pytest.approx(
+        scores(labels, better)["f1_macro"] - scores(labels, noise)["f1_macro"]
+    )
+    assert 0 < found["f1_low"] < found["f1_difference"] < found["f1_high"]
+    low, high = score_intervals(labels, better, bootstrap)["f1_macro"]
+    assert found["f1_high"] - found["f1_low"] < high - low
+    (same,) = f1_differences([("other", "other")], labels, p, bootstrap)
+    assert list(same.values()) == [0, 0, 0]
 
 
 def test_readings_say_no_more_than_the_numbers():

@@ -28,6 +28,39 @@ def score_intervals(
     return found
 
 
+def f1_differences(
+    pairs: list[tuple[str, str]],
+    labels: np.ndarray,
+    probabilities: dict[str, np.ndarray],
+    bootstrap: GroupBootstrap,
+) -> list[dict[str, float]]:
+    """Return by how much the macro-F1 of the first of each two models is higher, with its interval.
+
+    Parameters
+    ----------
+    pairs : list of tuple of str
+        Models to compare, the better one first.
+    labels : ndarray of int, shape (n,)
+    probabilities : dict of str to ndarray of float, shape (n, C)
+        By model.
+    bootstrap : GroupBootstrap
+        Over the groups of the same rows.
+
+    Returns
+    -------
+    list of dict
+        `f1_difference`, `f1_low` and `f1_high`, by pair.
+    """
+    value = {m: metrics.scores(labels, p)["f1_macro"] for m, p in probabilities.items()}
+    drawn = {m: _drawn_scores(labels, p, bootstrap)["f1_macro"] for m, p in probabilities.items()}
+    found = []
+    for better, other in pairs:
+        low, high = bootstrap.interval(drawn[better] - drawn[other])
+        gap = float(value[better] - value[other])
+        found.append({"f1_difference": gap, "f1_low": low, "f1_high": high})
+    return found
+
+
 def _drawn_scores(
     labels: np.ndarray, probabilities: np.ndarray, bootstrap: GroupBootstrap
 ) -> dict[str, np.ndarray]:

@@ -28,6 +28,7 @@ from foldwise import (
 )
 from foldwise.comparison import Evidence
 from foldwise.files import atomic, read_json, write_csv, write_json, write_text
+from foldwise.intervals import f1_differences
 from foldwise.kaggle import history
 from foldwise.learning import learning_curve
 from foldwise.significance import differences
@@ -72,6 +73,9 @@ def _facts(
     if competition.report.learning_curve and "foreign" not in audit:
         curve = learning_curve(run, evidence.labels, evidence.losses, evidence.bootstrap)
     found = differences(evidence.losses, evidence.right, evidence.bootstrap)
+    pairs = [(pair["better"], pair["other"]) for pair in found]
+    f1 = f1_differences(pairs, evidence.labels, evidence.probabilities, evidence.bootstrap)
+    found = [pair | more for pair, more in zip(found, f1, strict=True)]
     noise = comparison.seed_noise(evidence)
     for pair in found:
         bands = [
