@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from foldwise.device import Device
-from foldwise.models.dropout import ByteDropout
+from foldwise.dropout import ByteDropout
 
 
 class Network(nn.Sequential):

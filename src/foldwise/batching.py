@@ -78,7 +78,7 @@ def micro_batches(
     # Least cost of the first `stop` rows, and where the last of their batches starts.
     costs, starts = [0.0], [0]
     for stop in range(1, len(order) + 1):
-        best, start = math.inf, stop - 1
+        best = math.inf
         for first in range(stop - 1, -1, -1):
             padded = widths[first] * (stop - first)
             if padded > budget and first < stop - 1:

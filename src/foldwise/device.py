@@ -13,8 +13,8 @@ from typing import Any
 
 import torch
 
+from foldwise.dropout import use_byte_dropout
 from foldwise.errors import UserError
-from foldwise.models.dropout import use_byte_dropout
 
 # Read when the first matrix product reaches the GPU; without it products may vary in the last bit.
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")

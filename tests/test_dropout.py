@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from foldwise.models.dropout import ByteDropout, use_byte_dropout
+from foldwise.dropout import ByteDropout, use_byte_dropout
 
 
 @pytest.mark.parametrize("p", [0.1, 0.5])
