@@ -12,6 +12,7 @@ from foldwise import predict as predicting
 from foldwise.__main__ import app
 from foldwise.errors import UserError
 from foldwise.files import read_json, write_json
+from foldwise.models.encoder import Bert
 from foldwise.predict import Predictor
 from foldwise.stage import execute
 from foldwise.units import stamp
@@ -79,6 +80,15 @@ def test_a_fold_that_is_not_there_is_named(finished):
         Predictor.load(finished.output, "bert", fold=7)
     with pytest.raises(UserError, match="this is one fold already"):
         Predictor.load(finished.fold("bert", 0), fold=0)
+
+
+def test_a_model_of_another_version_is_refused_in_one_line(finished):
+    path = finished.fold("bert", 0) / "packing.json"
+    packing = read_json(path)
+    write_json(path, {k: v for k, v in packing.items() if k != "pooling"} | {"depth": 3})
+    with pytest.raises(UserError, match=r"another version of foldwise .*\(depth, pooling differs"):
+        Bert.load(path.parent)
+    write_json(path, packing)
 
 
 def test_a_model_with_a_class_more_than_it_says_is_refused(finished):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy import optimize
 
 from foldwise.batching import Examples
 from foldwise.device import Device
@@ -81,6 +82,17 @@ class Plan:
         return config, str(self.device), *arrays, self.seed, self.fold
 
 
+def _drawn_back(
+    logits: np.ndarray, log_prior: np.ndarray, labels: np.ndarray, weights: np.ndarray
+) -> float:
+    """Return the least mean loss on the way from the prior to the logits."""
+
+    def loss(share: float) -> float:
+        return score(log_prior + share * (logits - log_prior), labels, weights)[0].mean()
+
+    return float(optimize.minimize_scalar(loss, bounds=(0, 1), method="bounded").fun)
+
+
 class Curve:
     """Collects points of the training curve and draws those of the validation curve."""
 
@@ -128,7 +140,7 @@ class Curve:
         losses, right = score(logits, labels, weights)
         # On the same rows: the difference of the two is far steadier than either.
         floor, _ = score(np.tile(self.plan.log_prior, (len(index), 1)), labels, weights)
-        return {
+        point = {
             **self._place(step),
             "split": "validation",
             "loss": float(losses.mean()),
@@ -136,6 +148,9 @@ class Curve:
             "prior_loss": float(floor.mean()),
             "rows": len(index),
         }
+        if point["loss"] >= point["prior_loss"]:
+            point["scaled_loss"] = _drawn_back(logits, self.plan.log_prior, labels, weights)
+        return point
 
     def _place(self, step: int) -> dict[str, Any]:
         return {"epoch": round(step / self.per_epoch, 3), "step": step}

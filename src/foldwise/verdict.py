@@ -4,9 +4,10 @@ from typing import Any
 
 import pandas as pd
 
-from foldwise import tuned
+from foldwise import pools, tuned
 from foldwise.comparison import Evidence
 from foldwise.files import read_json
+from foldwise.metrics import row_log_loss
 from foldwise.stage import Run
 
 _WORST_ECE = 0.1
@@ -30,9 +31,7 @@ def warnings(
         for name in scores.index.drop(["prior"]):
             loss = scores.loc[name, "log_loss"]
             if loss >= prior:
-                found.append(
-                    f"{name} did not learn: no lower log loss than the class frequencies alone."
-                )
+                found.append(f"{name} {_no_better(evidence, name)}")
             elif loss < _TOO_GOOD * prior:
                 found.append(
                     f"{name} is too good to be true (log loss {loss:z.4f}): suspect a leak."
@@ -59,6 +58,20 @@ def warnings(
     if not run.competition.folds.stratify:
         found.append("The folds were drawn without regard to the classes.")
     return found
+
+
+def _no_better(evidence: Evidence, name: str) -> str:
+    """Say why a model's log loss is no lower than that of the class frequencies."""
+    labels, own = evidence.labels, evidence.probabilities
+    scaled = pools.nested("log_linear", own[name][None], labels, evidence.folds)
+    loss = row_log_loss(labels, scaled)
+    gain = row_log_loss(labels, own["prior"]) - loss
+    if evidence.bootstrap.interval_of_mean(gain)[0] > 0:
+        return (
+            "is over-confident: no lower log loss than the class frequencies alone, but "
+            f"{loss.mean():.4f} recalibrated."
+        )
+    return "did not learn: no lower log loss than the class frequencies alone."
 
 
 def remarks(evidence: Evidence) -> list[str]:

@@ -9,6 +9,7 @@ from sklearn.metrics import accuracy_score, f1_score, log_loss, precision_score,
 
 from foldwise.config import load
 from foldwise.leaderboard import COLUMNS, render
+from foldwise.rows import table_path
 from foldwise.stage import Run
 from foldwise.stages.report import report
 
@@ -153,6 +154,22 @@ def test_a_model_no_better_than_the_prior_is_a_warning(make_run):
     oof.to_parquet(path)
     report(run)
     assert any("logreg did not learn" in w for w in facts_of(run)["warnings"])
+
+
+def test_a_model_that_is_only_too_sure_is_told_from_one_that_did_not_learn(make_run):
+    run = make_run("spooky", 'models=["prior", "logreg"]', "report.bootstrap=200")
+    fabricate(run, CLASSES)
+    labels = pd.read_parquet(table_path(run, "train"))["label"].to_numpy()
+    path = run.model("logreg") / "oof.parquet"
+    oof = pd.read_parquet(path)
+    right = np.random.default_rng(0).random(len(oof)) < 0.8
+    sure = np.where(right, labels, np.roll(CLASSES, 1)[[CLASSES.index(x) for x in labels]])
+    oof[CLASSES] = 1e-6
+    for name in CLASSES:
+        oof.loc[sure == name, name] = 1 - 2e-6
+    oof.to_parquet(path)
+    report(run)
+    assert any("logreg is over-confident" in w for w in facts_of(run)["warnings"])
 
 
 def test_only_a_simulated_competition_has_a_floor(finished, make_run, tmp_path):

@@ -21,12 +21,13 @@ from foldwise.device import Device, reproducible
 from foldwise.errors import UserError, require
 from foldwise.files import read_json, write_json
 from foldwise.inference import predict_logits
+from foldwise.learningguard import learning_notes
 from foldwise.models import Task
 from foldwise.models.heads import Classifier, Head, Siamese
 from foldwise.models.reading import Reading
 from foldwise.packing import Packer
 from foldwise.rows import Rows
-from foldwise.terminal import note, warn
+from foldwise.terminal import note
 from foldwise.timebudget import Watch
 from foldwise.tokencache import TokenCache
 
@@ -96,7 +97,7 @@ class Bert:
         if distributed.rank() == 0:
             note(f"bert fold {task.fold}: {throughput.line(figures)}")
         if held is not None:
-            notes += _learning_notes(record, task.fold)
+            notes += learning_notes(record, task.fold)
         trainable = sum(p.numel() for p in fitted.network.parameters() if p.requires_grad)
         fitted.info |= {
             "device": str(device),
@@ -147,7 +148,7 @@ class Bert:
         """Read what `save` wrote; needs no network."""
         saved = read_json(folder / "packing.json")
         require(saved is not None, f"{folder}: no packing.json; is this a saved transformer?")
-        reading = Reading(**{k: tuple(v) if type(v) is list else v for k, v in saved.items()})
+        reading = Reading.of_saved(saved, folder / "packing.json")
         kind = "encoder" if reading.pooling == "mean" else "classifier"
         loaded = pretrained.load(str(folder), kind)
         require(not loaded.notes, f"{folder}: incomplete: {'; '.join(loaded.notes)}")
@@ -241,20 +242,3 @@ def _log_prior(labels: np.ndarray, class_weights: np.ndarray) -> np.ndarray:
     """Return the log of the weighted class shares, one row added to each, shape (C,)."""
     shares = np.bincount(labels, minlength=len(class_weights)) * class_weights + 1
     return np.log(shares / shares.sum())
-
-
-def _learning_notes(record: training.Record, fold: int) -> list[str]:
-    """Say whether the network beats the class shares, and whether it chose its own stop."""
-    notes = []
-    points = [p for p in record.history if p["split"] == "validation"]
-    last = points[-1]
-    if record.best_epoch:
-        notes.append("early stopping used the validation fold: this fold's score is optimistic")
-        last = next(p for p in reversed(points) if p["epoch"] == record.best_epoch)
-    if not last["loss"] < last["prior_loss"]:
-        notes.append(
-            f"did not learn: after {record.steps} steps the validation loss of fold {fold} is "
-            f"{last['loss']:.4f}, that of the class shares {last['prior_loss']:.4f}"
-        )
-        warn(f"bert {notes[-1]}")
-    return notes

@@ -1,13 +1,15 @@
 """How rows become the sequences that a transformer reads, for single texts and for A-versus-B."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Self
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 
 from foldwise.batching import Examples
 from foldwise.config import Competition
+from foldwise.errors import require
 from foldwise.packing import Packer
 from foldwise.rows import Rows
 
@@ -74,6 +76,23 @@ class Reading:
             # No architecture brings a classifier that compares two sequences.
             pooling="mean" if mode == "siamese" else config.pooling,
         )
+
+    @classmethod
+    def of_saved(cls, saved: dict[str, Any], path: Path) -> Self:
+        """Read what `asdict` gave.
+
+        Raises
+        ------
+        UserError
+            Another version of foldwise wrote it.
+        """
+        odd = {field.name for field in fields(cls)} ^ saved.keys()
+        require(
+            not odd,
+            f"{path}: another version of foldwise wrote this model ({', '.join(sorted(odd))} "
+            "differs); fit it again: python -m foldwise run",
+        )
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in saved.items()})
 
     @property
     def turned(self) -> np.ndarray:
