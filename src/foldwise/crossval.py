@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import joblib
 import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
@@ -31,7 +32,7 @@ def fit_models(run: Run, models: Sequence[str], jobs: int) -> None:
     """Fit every (model, fold) unit that is not stored yet, then assemble each model."""
     folds = range(run.competition.folds.n)
     units = [(m, k) for k in folds for m in models if not is_stored(run, m, k)]
-    cores = os.cpu_count() or 1
+    cores = joblib.cpu_count()
     # Threads follow from the whole grid: what a killed run left over is fitted just the same.
     workers = max(1, min(jobs or cores, len(folds) * len(models)))
     threads = max(1, cores // workers)

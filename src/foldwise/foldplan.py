@@ -10,7 +10,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 import pandas as pd
-from joblib import Parallel, delayed
+from joblib import Parallel, cpu_count, delayed
 
 from foldwise import crossval, diskspace, distributed, rows
 from foldwise.assembly import assemble
@@ -175,7 +175,7 @@ def _record(run: Run, plans: dict[int, Plan], left_out: list[int]) -> None:
 
 def _threads(jobs: int) -> int:
     # A launcher's processes share the cores of their machine too.
-    return max(1, (os.cpu_count() or 1) // (jobs * int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
+    return max(1, cpu_count() // (jobs * int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
 
 
 def _test_rows(run: Run) -> int:

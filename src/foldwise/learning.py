@@ -4,12 +4,11 @@ Reads  what a (model, fold) unit reads, and models/<model>/oof.parquet for the f
 Writes learning_curve.json, kept while nothing it depends on changes
 """
 
-import os
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
+from joblib import Parallel, cpu_count, delayed
 from threadpoolctl import threadpool_limits
 
 from foldwise import balance, rows
@@ -86,7 +85,7 @@ def _fit_all(
     None where a share is too small for one of the folds.
     """
     units = [(m, share, int(k)) for m in models for share in SHARES for k in np.unique(folds)]
-    cores = os.cpu_count() or 1
+    cores = cpu_count()
     workers = max(1, min(run.competition.jobs or cores, len(units)))
     work = Parallel(n_jobs=workers, return_as="generator")(
         delayed(_fit_on_share)(run, m, k, share, max(1, cores // workers)) for m, share, k in units

@@ -1,10 +1,11 @@
 """`manifest.json`: hashes of data, folds, config and code, package versions, hardware, seeds."""
 
 import importlib.metadata
-import os
 import platform
 from datetime import UTC, datetime
 from pathlib import Path
+
+import joblib
 
 from foldwise import __version__
 from foldwise.files import PACKAGE, read_json, write_json
@@ -45,7 +46,7 @@ def write_manifest(run: Run, command: list[str]) -> None:
         "hardware": {
             "system": platform.platform(),
             "processor": _processor(),
-            "cores": os.cpu_count(),
+            "cores": joblib.cpu_count(),
             "device": _device(run),
         },
     }

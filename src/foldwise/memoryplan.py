@@ -6,12 +6,12 @@ measured peak. An estimate warns, it does not stop.
 """
 
 import contextlib
-import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import joblib
 import numpy as np
 import pyarrow.parquet as pq
 
@@ -160,7 +160,7 @@ def _warn(run: Run, load: Load, shorter: Callable[[], dict[str, Load]]) -> None:
     models = [name for name in config.models if name in _FITTED]
     # What a cluster fits does not take this machine's memory.
     fits = bool(models) and run.engine == "local"
-    jobs = config.jobs or os.cpu_count() or 1
+    jobs = config.jobs or joblib.cpu_count()
     jobs = min(jobs, config.folds.n * len(models)) if fits else jobs
     needed = load.peak(jobs, fits)
     if free is None or needed <= free:

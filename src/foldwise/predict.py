@@ -4,12 +4,12 @@ A fold's folder holds all that is needed: the model, the terms it knows, how tex
 and the class names. No training data and no configuration file is read.
 """
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import joblib
 import numpy as np
 import pandas as pd
 
@@ -122,7 +122,7 @@ class Predictor:
         n = len(rows)
         units = [Unit.load(m, f, self.classes) for m, paths in self.units.items() for f in paths]
         if any(unit.model.uses_features for unit in units):
-            table, _ = featurise(rows.texts, config, os.cpu_count() or 1, known_terms(units))
+            table, _ = featurise(rows.texts, config, joblib.cpu_count(), known_terms(units))
             rows = replace(rows, features=table)
         sums = {name: np.zeros((n, len(self.classes))) for name in self.units}
         parts = [np.arange(start, min(start + _CHUNK, n)) for start in range(0, n, _CHUNK)]

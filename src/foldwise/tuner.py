@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass, replace
 from typing import Any
 
+import joblib
 import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
@@ -79,7 +80,7 @@ class Tuner:
             left &= self.fold != without
         train = self.data.take(np.flatnonzero(left))
         held = self.data.take(np.flatnonzero(self.fold == fold)).without_labels()
-        threads = os.cpu_count() or 1
+        threads = joblib.cpu_count()
         task, factors = crossval.make_task(
             run, self.model, fold, train.labels, self.classes, threads
         )

@@ -6,9 +6,9 @@ Writes features/train/, features/test/ (arrays), features/features.json
 Nothing is fitted here: vocabularies, IDF and scalings are chosen inside each fold.
 """
 
-import os
 from pathlib import Path
 
+import joblib
 import numpy as np
 import pandas as pd
 
@@ -23,7 +23,7 @@ from foldwise.stage import Run, Stage
 def features(run: Run) -> str:
     """Build the feature tables of the training and the test rows."""
     competition = run.competition
-    jobs = competition.jobs or os.cpu_count() or 1
+    jobs = competition.jobs or joblib.cpu_count()
     texts = _texts(run, "train")
     memoryplan.check_texts(run, texts)
     train, notes = featurise(texts, competition, jobs)
