@@ -1,4 +1,4 @@
-"""Figures of what the comparison found: differences, slices, alike errors, the learning curve."""
+"""Figures of what the comparison found: differences, slices, calibration, learning curve."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,9 +7,12 @@ import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from foldwise.plots import COLOURS, ON_COLOUR, STYLE, WIDTH, below, ink, plain, short
+from foldwise import metrics
+from foldwise.bootstrap import GroupBootstrap
+from foldwise.plots import COLOURS, ON_COLOUR, STYLE, WIDTH, below, ink, looks, plain, short
 
 _MOST = 28  # lines of a forest plot
+_BINS = 10  # of the reliability diagram
 _LONG = 28  # characters of a label from which it takes two lines
 
 
@@ -72,13 +75,14 @@ def learning_curve(points: Sequence[dict[str, Any]]) -> Figure:
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(figsize=(WIDTH, 3.8))
         models = list(dict.fromkeys(point["model"] for point in points))
-        for place, model in enumerate(models):
+        style = looks(models)
+        for model in models:
             mine = [point for point in points if point["model"] == model]
             losses = np.array([point["log_loss"] for point in mine])
             reach = np.abs([[p["low"], p["high"]] for p in mine] - losses[:, None]).T
             axes.errorbar(
-                [point["rows"] for point in mine], losses, yerr=reach, fmt="o-", markersize=4,
-                capsize=3, color=COLOURS[place % len(COLOURS)], label=plain([model])[0],
+                [point["rows"] for point in mine], losses, yerr=reach, capsize=3,
+                label=plain([model])[0], **style[model],
             )  # fmt: skip
         axes.set_xscale("log", base=2)
         ticks = sorted({point["rows"] for point in points if point["model"] == models[0]})
@@ -86,6 +90,40 @@ def learning_curve(points: Sequence[dict[str, Any]]) -> Figure:
         axes.minorticks_off()
         axes.set_xlabel("training rows of a fold")
         axes.set_ylabel("log loss out of fold, nats")
+        below(figure, axes)
+    return figure
+
+
+def reliability(
+    labels: np.ndarray, probabilities: dict[str, np.ndarray], bootstrap: GroupBootstrap
+) -> Figure:
+    """Draw accuracy against confidence of the predicted class, and how many rows are how sure."""
+    lowest = min(p.max(axis=1).min() for p in probabilities.values())
+    least = start = max(0.0, np.floor(10 * lowest) / 10)
+    with plt.rc_context(STYLE):
+        figure, (axes, counts) = plt.subplots(
+            2, 1, figsize=(WIDTH, 6.0), sharex=True, height_ratios=[3, 1]
+        )
+        axes.plot([start, 1], [start, 1], color="#888888", linewidth=1, linestyle=":")
+        style = looks(list(probabilities))
+        for name, p in probabilities.items():
+            bins = metrics.reliability(labels, p, _BINS)
+            enough = bins["count"] >= max(5, 0.002 * len(labels))
+            accuracy, look = bins["accuracy"][enough], style[name]
+            low, high = _accuracy_intervals(labels, p, bootstrap)[:, enough]
+            least = min(least, low.min(initial=1))
+            axes.errorbar(
+                bins["confidence"][enough], accuracy, yerr=[accuracy - low, high - accuracy],
+                elinewidth=0.8, capsize=2, label=plain([name])[0], **look,
+            )  # fmt: skip
+            counts.stairs(
+                100 * bins["count"] / len(labels), np.linspace(0, 1, _BINS + 1), color=look["color"]
+            )
+        axes.set_xlim(start, 1)
+        axes.set_ylim(max(0, least - 0.03), 1.02)
+        axes.set_ylabel("accuracy")
+        counts.set_ylabel("rows, %")
+        counts.set_xlabel("confidence: probability of the predicted class")
         below(figure, axes)
     return figure
 
@@ -146,3 +184,22 @@ def _cut(names: Sequence[str]) -> list[str]:
     return [
         "\n".join(line if len(line) <= 36 else line[:35] + "…" for line in lines) for lines in shown
     ]
+
+
+def _accuracy_intervals(
+    labels: np.ndarray, probabilities: np.ndarray, bootstrap: GroupBootstrap
+) -> np.ndarray:
+    """Return the ends of the interval of each bin's accuracy, shape (2, bins)."""
+    inside = np.eye(_BINS)[metrics.confidence_bin(probabilities, _BINS)]
+    right = probabilities.argmax(axis=1) == labels
+    totals = bootstrap.totals(np.hstack([inside, inside * right[:, None]]))
+    with np.errstate(invalid="ignore"):
+        drawn = totals[:, _BINS:] / totals[:, :_BINS]
+    ends = [
+        bootstrap.interval(share) if np.isfinite(share).any() else (np.nan, np.nan)
+        for share in drawn.T
+    ]
+    # A percentile interval may leave out the value itself where few rows are in a bin.
+    own = metrics.reliability(labels, probabilities, _BINS)["accuracy"]
+    low, high = np.array(ends).T
+    return np.array([np.minimum(low, own), np.maximum(high, own)])

@@ -36,7 +36,7 @@ def figures(
         yield "left_out", drawn.left_out(facts["left_out"])
     if len(alike["models"]) > 1:
         yield "errors", drawn.error_correlation(alike["models"], alike["correlation"])
-    yield "reliability", plots.reliability(evidence.labels, models)
+    yield "reliability", drawn.reliability(evidence.labels, models, evidence.bootstrap)
     yield "class_balance", plots.class_balance(facts["audit"]["train"]["class_balance"])
     if any(entry["low"] is not None for entry in facts["slices"]):
         yield "slices", drawn.slices(facts["slices"], facts["focus"])

@@ -20,11 +20,15 @@ from matplotlib.patches import Rectangle, StepPatch
 from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
 
-from foldwise import metrics
-
 # Okabe and Ito's palette, without its yellow (too faint on white).
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 _MARKERS = "os^DvPX*"
+_PLACES = {
+    name: k
+    for k, name in enumerate(
+        ("logreg", "svm", "lightgbm", "embedding", "bert", "prior", "ensemble")
+    )
+}
 _LEGEND = 36  # characters that fit side by side under a figure
 WIDTH = 5.0  # inches: two side by side on a desk, and still legible as wide as a phone
 STYLE = {
@@ -73,8 +77,10 @@ def _darken(figure: Figure) -> None:
         for line in (*axes.get_xgridlines(), *axes.get_ygridlines()):
             line.set_color("#3a434c")
     for line in figure.findobj(Line2D):
-        colour = to_hex(line.get_color()).upper()
-        line.set_color(_LIGHTER.get(colour, line.get_color()))
+        hollow = line.get_markerfacecolor() == "none"
+        for part in ("color", "markeredgecolor", *(() if hollow else ("markerfacecolor",))):
+            colour = mpl.artist.getp(line, part)
+            line.set(**{part: _LIGHTER.get(to_hex(colour).upper(), colour)})
     for lines in figure.findobj(LineCollection):
         lines.set_color([_LIGHTER.get(to_hex(c).upper(), c) for c in lines.get_color()])
     for steps in figure.findobj(StepPatch):
@@ -131,8 +137,9 @@ def fold_scores(folds: dict[str, list[float]]) -> Figure:
     shown = {name: losses for name, losses in folds.items() if name != "prior"} or folds
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(figsize=(WIDTH, 3.8))
-        for k, (name, losses) in enumerate(shown.items()):
-            axes.plot(range(len(losses)), losses, label=plain([name])[0], **_look(k))
+        style = looks(list(shown))
+        for name, losses in shown.items():
+            axes.plot(range(len(losses)), losses, label=plain([name])[0], **style[name])
         axes.set_xticks(range(len(next(iter(shown.values())))))
         axes.set_xlabel("fold")
         axes.set_ylabel("log loss, nats")
@@ -168,34 +175,6 @@ def confusion(matrix: Sequence[Sequence[int]], classes: Sequence[str], title: st
         axes.set_ylabel("true class")
         axes.set_title(plain([title])[0])
         figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.8)
-    return figure
-
-
-def reliability(labels: np.ndarray, probabilities: dict[str, np.ndarray]) -> Figure:
-    """Draw accuracy against confidence of the predicted class, and how many rows are how sure."""
-    lowest = min(p.max(axis=1).min() for p in probabilities.values())
-    least = start = max(0.0, np.floor(10 * lowest) / 10)
-    with plt.rc_context(STYLE):
-        figure, (axes, counts) = plt.subplots(
-            2, 1, figsize=(WIDTH, 6.0), sharex=True, height_ratios=[3, 1]
-        )
-        axes.plot([start, 1], [start, 1], color="#888888", linewidth=1, linestyle=":")
-        for k, (name, p) in enumerate(probabilities.items()):
-            bins = metrics.reliability(labels, p, bins=10)
-            enough = bins["count"] >= max(5, 0.002 * len(labels))
-            look, least = _look(k), min(least, bins["accuracy"][enough].min(initial=1))
-            axes.plot(
-                bins["confidence"][enough], bins["accuracy"][enough], label=plain([name])[0], **look
-            )
-            counts.stairs(
-                100 * bins["count"] / len(labels), np.linspace(0, 1, 11), color=look["color"]
-            )
-        axes.set_xlim(start, 1)
-        axes.set_ylim(max(0, least - 0.03), 1.02)
-        axes.set_ylabel("accuracy")
-        counts.set_ylabel("rows, %")
-        counts.set_xlabel("confidence: probability of the predicted class")
-        below(figure, axes)
     return figure
 
 
@@ -280,13 +259,22 @@ def ink(image: AxesImage, value: float) -> str:
     return "black" if luminance > 0.179 else "white"
 
 
-def _look(k: int) -> dict[str, Any]:
-    """Return the colour and the marker of the k-th line; markers tell it without colour, too."""
+def looks(names: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Return the colour and the marker of each model; markers tell it without colour, too.
+
+    A model of the pipeline looks the same in every figure of every report.
+    """
+    others = [name for name in names if name not in _PLACES]
+    free = [k for k in range(len(_MARKERS)) if k not in map(_PLACES.get, names)]
+    places = _PLACES | {name: free[i % len(free)] for i, name in enumerate(others)}
     return {
-        "color": COLOURS[k % len(COLOURS)],
-        "marker": _MARKERS[k % len(_MARKERS)],
-        "markersize": 5,
-        "linewidth": 1.4,
+        name: {
+            "color": COLOURS[places[name] % len(COLOURS)],
+            "marker": _MARKERS[places[name]],
+            "markersize": 5,
+            "linewidth": 1.4,
+        }
+        for name in names
     }
 
 
