@@ -1,6 +1,6 @@
 """Peak memory against rows: clean, features and each baseline, on rows like those of `arena-57k`.
 
-PYTHONPATH=src python benchmarks/memory.py [10000 57477 200000 500000] [--jobs 2]
+PYTHONPATH=src python benchmarks/memory.py [10000 57477 200000 500000] [--jobs 2] [--until STEP]
 
 Every stage runs in a process of its own with two workers; memory is that of all its processes
 together (shared pages once), looked at ten times a second. Beside it stands what
@@ -33,10 +33,12 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("rows", nargs="*", type=int, default=[10_000, 57_477, 200_000, 500_000])
     parser.add_argument("--jobs", type=int, default=2)
+    steps = (*ORDER[: ORDER.index("baselines")], *BASELINES)
+    parser.add_argument("--until", choices=steps, default=steps[-1], help="the last one measured")
     arguments = parser.parse_args()
+    steps = steps[: steps.index(arguments.until) + 1]
     source = Path(os.environ["FOLDWISE_REAL_DATA"]) / "arena-57k" / "train.parquet"
     table = pd.read_parquet(source)
-    steps = (*ORDER[: ORDER.index("baselines")], *BASELINES)
     print(f"| rows | {' | '.join(steps)} | projected: features | projected: baselines |")
     print(f"|---:|{'---:|' * (len(steps) + 2)}", flush=True)
     most = 0.0
@@ -49,6 +51,7 @@ def main() -> None:
                 peak, seconds = measure(Path(folder), step, arguments.jobs)
                 most = max(most, peak)
                 cells.append(f"{peak:.2f} GB, {seconds:.0f} s")
+                print(f"{rows:,} rows, {step}: {cells[-1]}", file=sys.stderr, flush=True)
             cells += [f"{size:.2f} GB" for size in projected(Path(folder), arguments.jobs)]
         print(f"| {rows:,} | {' | '.join(cells)} |", flush=True)
     verdict = "stays under" if most < LIMIT_GB else "does not stay under"
