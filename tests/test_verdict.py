@@ -7,7 +7,7 @@ import pytest
 
 from foldwise.bootstrap import GroupBootstrap
 from foldwise.comparison import fold_losses, seed_noise
-from foldwise.verdict import _next, _spare, levers
+from foldwise.verdict import _leak_warnings, _next, _spare, levers
 
 
 def lever(name, gain, low, high, measured=True):
@@ -44,6 +44,15 @@ def test_the_advice_is_the_largest_measured_gain_never_a_stake():
     assert said.startswith("Do next: another kind of model.")
     assert "--learning-curve" in said
     assert "0.5000 of log loss" in said
+
+
+def test_of_many_classes_a_word_of_their_own_is_no_leak():
+    word = {"word": "refund", "text": "text", "class": "refunds", "in_class": 0.94}
+    leaks = {"twins": [], "numbers": [], "shift": None, "words": [word | {"elsewhere": 0.01}]}
+    leaks["words"][0]["j"] = 0.93
+    (said,) = _leak_warnings(leaks, 1000, 2)
+    assert said.startswith("Leak suspected: the word 'refund'")
+    assert _leak_warnings(leaks, 1000, 77) == []
 
 
 def test_a_member_that_nobody_would_miss_is_named_with_what_it_costs():
