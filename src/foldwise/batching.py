@@ -20,9 +20,7 @@ POOL_STEPS = 16
 MULTIPLE = 8
 
 
-def token_batches(
-    lengths: np.ndarray, budget: int, index: np.ndarray | None = None
-) -> list[np.ndarray]:
+def token_batches(lengths: np.ndarray, budget: int) -> list[np.ndarray]:
     """Cut rows into batches of at most `budget` padded tokens, longest rows first.
 
     Parameters
@@ -31,17 +29,14 @@ def token_batches(
         Tokens of each row.
     budget : int
         Most padded tokens of a batch; a longer row is a batch of its own.
-    index : ndarray of int64, shape (m,), optional
-        Rows to batch; all by default.
 
     Returns
     -------
     list of ndarray of int64
         Row positions; each row is in exactly one batch.
     """
-    index = np.arange(len(lengths)) if index is None else index
     # Longest first: a batch that does not fit in memory fails at once, not after an hour.
-    order = index[np.argsort(-lengths[index], kind="stable")]
+    order = np.argsort(-lengths, kind="stable")
     batches, start = [], 0
     while start < len(order):
         stop = start + max(1, int(budget // max(1, lengths[order[start]])))

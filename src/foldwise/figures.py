@@ -110,7 +110,7 @@ def reliability(
             bins = metrics.reliability(labels, p, _BINS)
             enough = bins["count"] >= max(5, 0.002 * len(labels))
             accuracy, look = bins["accuracy"][enough], style[name]
-            low, high = _accuracy_intervals(labels, p, bootstrap)[:, enough]
+            low, high = _accuracy_intervals(labels, p, bins["accuracy"], bootstrap)[:, enough]
             least = min(least, low.min(initial=1))
             axes.errorbar(
                 bins["confidence"][enough], accuracy, yerr=[accuracy - low, high - accuracy],
@@ -187,7 +187,7 @@ def _cut(names: Sequence[str]) -> list[str]:
 
 
 def _accuracy_intervals(
-    labels: np.ndarray, probabilities: np.ndarray, bootstrap: GroupBootstrap
+    labels: np.ndarray, probabilities: np.ndarray, accuracy: np.ndarray, bootstrap: GroupBootstrap
 ) -> np.ndarray:
     """Return the ends of the interval of each bin's accuracy, shape (2, bins)."""
     inside = np.eye(_BINS)[metrics.confidence_bin(probabilities, _BINS)]
@@ -200,6 +200,5 @@ def _accuracy_intervals(
         for share in drawn.T
     ]
     # A percentile interval may leave out the value itself where few rows are in a bin.
-    own = metrics.reliability(labels, probabilities, _BINS)["accuracy"]
     low, high = np.array(ends).T
-    return np.array([np.minimum(low, own), np.maximum(high, own)])
+    return np.array([np.minimum(low, accuracy), np.maximum(high, accuracy)])
