@@ -5,12 +5,16 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from foldwise.bootstrap import GroupBootstrap
-from foldwise.intervals import f1_differences, score_intervals
+from foldwise.intervals import drawn_scores, f1_differences, score_intervals
 from foldwise.metrics import SCORES, row_log_loss, scores
 from foldwise.significance import clustered_mcnemar, differences, holm, mcnemar, mean_test
 
 GROUPS, SIZE = 80, 8
 CODES = np.repeat(np.arange(GROUPS), SIZE)
+
+
+def intervals(labels, p, bootstrap):
+    return score_intervals(labels, p, drawn_scores(labels, p, bootstrap), bootstrap)
 
 
 def two_models(generator, groups=GROUPS):
@@ -96,7 +100,7 @@ def test_every_score_lies_in_its_interval_and_the_resampled_scores_are_scikit_le
     labels = generator.integers(0, 3, 240)
     p = generator.dirichlet(np.ones(3), 240) * 0.6 + 0.4 * np.eye(3)[labels]
     codes = np.repeat(np.arange(60), 4)
-    found = score_intervals(labels, p, GroupBootstrap(codes, 300))
+    found = intervals(labels, p, GroupBootstrap(codes, 300))
     for name, value in scores(labels, p).items():
         low, high = found[name]
         assert low <= value <= high
@@ -111,7 +115,7 @@ def test_a_draw_of_all_groups_once_gives_the_scores_themselves(monkeypatch):
     monkeypatch.setattr(bootstrap, "_counts", lambda: [np.ones((1, 30), np.uint8)])
     for name, value in scores(labels, p).items():
         if name != "ece":  # mirrored at its value, it cannot be below it
-            assert score_intervals(labels, p, bootstrap)[name] == pytest.approx([value, value])
+            assert intervals(labels, p, bootstrap)[name] == pytest.approx([value, value])
 
 
 def test_a_paired_f1_difference_is_steadier_than_the_scores_are():
@@ -122,14 +126,16 @@ def test_a_paired_f1_difference_is_steadier_than_the_scores_are():
     better = np.where((np.arange(600) % 10 == 0)[:, None], np.eye(3)[labels], noise)
     bootstrap = GroupBootstrap(np.arange(600) // 2, 400)
     p = {"better": better, "other": noise}
-    (found,) = f1_differences([("better", "other")], labels, p, bootstrap)
+    f1 = {name: scores(labels, q)["f1_macro"] for name, q in p.items()}
+    drawn = {name: drawn_scores(labels, q, bootstrap) for name, q in p.items()}
+    (found,) = f1_differences([("better", "other")], f1, drawn, bootstrap)
     assert found["f1_difference"] == pytest.approx(
         scores(labels, better)["f1_macro"] - scores(labels, noise)["f1_macro"]
     )
     assert 0 < found["f1_low"] < found["f1_difference"] < found["f1_high"]
-    low, high = score_intervals(labels, better, bootstrap)["f1_macro"]
+    low, high = intervals(labels, better, bootstrap)["f1_macro"]
     assert found["f1_high"] - found["f1_low"] < high - low
-    (same,) = f1_differences([("other", "other")], labels, p, bootstrap)
+    (same,) = f1_differences([("other", "other")], f1, drawn, bootstrap)
     assert list(same.values()) == [0, 0, 0]
 
 

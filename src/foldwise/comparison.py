@@ -13,7 +13,7 @@ from sklearn.metrics import classification_report
 from foldwise import metrics, rows
 from foldwise.bootstrap import GroupBootstrap
 from foldwise.files import read_json
-from foldwise.intervals import score_intervals
+from foldwise.intervals import drawn_scores, score_intervals
 from foldwise.leaderboard import COLUMNS, order
 from foldwise.rows import class_indexes, class_names
 from foldwise.stage import Run
@@ -78,6 +78,13 @@ class Evidence:
         """Whether each row's likeliest class is its label, shape (n,), by model."""
         return {m: p.argmax(axis=1) == self.labels for m, p in self.probabilities.items()}
 
+    @cached_property
+    def drawn(self) -> dict[str, dict[str, np.ndarray]]:
+        """Every score in each bootstrap draw, shape (draws,), by model."""
+        return {
+            m: drawn_scores(self.labels, p, self.bootstrap) for m, p in self.probabilities.items()
+        }
+
     @property
     def focus(self) -> str:
         """The model with the lowest log loss: the one whose rows are looked at."""
@@ -90,7 +97,9 @@ def leaderboard(evidence: Evidence, run: Run) -> tuple[pd.DataFrame, dict[str, A
     records, intervals = [], {}
     for name, probabilities in evidence.probabilities.items():
         facts = evidence.metrics[name]
-        intervals[name] = score_intervals(evidence.labels, probabilities, evidence.bootstrap)
+        intervals[name] = score_intervals(
+            evidence.labels, probabilities, evidence.drawn[name], evidence.bootstrap
+        )
         low, high = intervals[name]["log_loss"]
         cost = [facts] if name != "ensemble" else [facts, *(evidence.metrics[m] for m in members)]
         records.append(

@@ -7,21 +7,22 @@ from foldwise.bootstrap import GroupBootstrap
 
 
 def score_intervals(
-    labels: np.ndarray, probabilities: np.ndarray, bootstrap: GroupBootstrap
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    drawn: dict[str, np.ndarray],
+    bootstrap: GroupBootstrap,
 ) -> dict[str, list[float]]:
     """Return low and high of each of `metrics.SCORES`.
-
-    Every score is a function of sums over rows, so a draw of groups costs one sum a group,
-    not a new pass over the rows.
 
     Parameters
     ----------
     labels : ndarray of int, shape (n,)
     probabilities : ndarray of float, shape (n, C)
+    drawn : dict of str to ndarray
+        Their `drawn_scores`.
     bootstrap : GroupBootstrap
         Over the groups of the same rows.
     """
-    drawn = _drawn_scores(labels, probabilities, bootstrap)
     found = {name: list(bootstrap.interval(values)) for name, values in drawn.items()}
     ece = metrics.calibration_error(labels, probabilities)
     found["ece"] = list(bootstrap.interval_of_biased(drawn["ece"], ece))
@@ -30,8 +31,8 @@ def score_intervals(
 
 def f1_differences(
     pairs: list[tuple[str, str]],
-    labels: np.ndarray,
-    probabilities: dict[str, np.ndarray],
+    f1: dict[str, float],
+    drawn: dict[str, dict[str, np.ndarray]],
     bootstrap: GroupBootstrap,
 ) -> list[dict[str, float]]:
     """Return by how much the macro-F1 of the first of each two models is higher, with its interval.
@@ -40,30 +41,34 @@ def f1_differences(
     ----------
     pairs : list of tuple of str
         Models to compare, the better one first.
-    labels : ndarray of int, shape (n,)
-    probabilities : dict of str to ndarray of float, shape (n, C)
-        By model.
+    f1 : dict of str to float
+        Macro-F1 by model.
+    drawn : dict of str to dict
+        `drawn_scores` by model.
     bootstrap : GroupBootstrap
-        Over the groups of the same rows.
+        What they were drawn with.
 
     Returns
     -------
     list of dict
         `f1_difference`, `f1_low` and `f1_high`, by pair.
     """
-    value = {m: metrics.scores(labels, p)["f1_macro"] for m, p in probabilities.items()}
-    drawn = {m: _drawn_scores(labels, p, bootstrap)["f1_macro"] for m, p in probabilities.items()}
     found = []
     for better, other in pairs:
-        low, high = bootstrap.interval(drawn[better] - drawn[other])
-        gap = float(value[better] - value[other])
+        low, high = bootstrap.interval(drawn[better]["f1_macro"] - drawn[other]["f1_macro"])
+        gap = float(f1[better] - f1[other])
         found.append({"f1_difference": gap, "f1_low": low, "f1_high": high})
     return found
 
 
-def _drawn_scores(
+def drawn_scores(
     labels: np.ndarray, probabilities: np.ndarray, bootstrap: GroupBootstrap
 ) -> dict[str, np.ndarray]:
+    """Return each of `metrics.SCORES` in every draw, shape (draws,).
+
+    Every score is a function of sums over rows, so a draw of groups costs one sum a group,
+    not a new pass over the rows.
+    """
     n, n_classes = probabilities.shape
     rows, guess = np.arange(n), probabilities.argmax(axis=1)
     right = guess == labels

@@ -74,8 +74,9 @@ def _facts(
         curve = learning_curve(run, evidence.labels, evidence.losses, evidence.bootstrap)
     found = differences(evidence.losses, evidence.right, evidence.bootstrap)
     pairs = [(pair["better"], pair["other"]) for pair in found]
-    f1 = f1_differences(pairs, evidence.labels, evidence.probabilities, evidence.bootstrap)
-    found = [pair | more for pair, more in zip(found, f1, strict=True)]
+    f1 = dict(zip(table["model"], table["f1_macro"], strict=True))
+    more = f1_differences(pairs, f1, evidence.drawn, evidence.bootstrap)
+    found = [pair | of_f1 for pair, of_f1 in zip(found, more, strict=True)]
     noise = comparison.seed_noise(evidence)
     for pair in found:
         bands = [
