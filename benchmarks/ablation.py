@@ -18,16 +18,17 @@ import pandas as pd
 from scipy import sparse, special
 from sklearn.metrics import log_loss
 
-from foldwise import rows
-from foldwise.blocks import Block, Blocks, Terms
-from foldwise.config import Competition
+from foldwise.config.competition import Competition
+from foldwise.config.run import Run
+from foldwise.data.cleaned import class_names
+from foldwise.data.splits import inner_split
+from foldwise.features import rows
+from foldwise.features.blocks import Block, Blocks, Terms
+from foldwise.features.rows import Rows
+from foldwise.features.tfidf import Design
 from foldwise.files import read_json
-from foldwise.linearfit import LinearProblem, Tying
 from foldwise.models.linear import descend
-from foldwise.rows import Rows
-from foldwise.splits import inner_split
-from foldwise.stage import Run
-from foldwise.tfidf import Design
+from foldwise.models.linear_fit import LinearProblem, Tying
 
 Change = Callable[[Blocks], Blocks]
 
@@ -41,7 +42,7 @@ def main() -> None:
     for output in arguments.outputs:
         competition = Competition.restore(read_json(output / "manifest.json")["config"])
         run = Run(competition, output, output)
-        data = rows.load(run, "train", rows.class_names(run), features=True)
+        data = rows.load(run, "train", class_names(run), features=True)
         folds = pd.read_parquet(run.folds)["fold"].to_numpy()
         chosen = np.unique(folds)[: arguments.folds or None]
         print(f"\n{output.name}: {np.isin(folds, chosen).sum():,} rows, {len(chosen)} folds")

@@ -24,9 +24,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from foldwise import config
-from foldwise.models import TRANSFORMERS
-from foldwise.stage import Run
+from foldwise.config.competition import load_competition
+from foldwise.config.roster import TRANSFORMERS
+from foldwise.config.run import Run
 
 _ADDRESS = "127.0.0.1:6390"
 _BASELINES = ("prior", "logreg", "svm", "lightgbm")
@@ -55,7 +55,7 @@ class Bench:
 
     def __init__(self, name: str, source: Path, settings: list[str], folder: Path) -> None:
         self.name, self.source, self.settings, self.folder = name, source, settings, folder
-        self.competition = config.load(name, settings)
+        self.competition = load_competition(name, settings)
 
     def prepare(self, models: str | None) -> None:
         """Run the stages up to the features."""

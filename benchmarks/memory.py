@@ -4,7 +4,7 @@ PYTHONPATH=src python benchmarks/memory.py [10000 57477 200000 500000] [--jobs 2
 
 Every stage runs in a process of its own with two workers; memory is that of all its processes
 together (shared pages once), looked at ten times a second. Beside it stands what
-`foldwise.memoryplan` projects for counting the terms and for fitting on them. Needs
+`foldwise.features.memory` projects for counting the terms and for fitting on them. Needs
 FOLDWISE_REAL_DATA.
 """
 
@@ -20,9 +20,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from foldwise import config, memoryplan
-from foldwise.rows import table_path
-from foldwise.stage import Run
+from foldwise.config.competition import load_competition
+from foldwise.config.run import Run
+from foldwise.data.cleaned import table_path
+from foldwise.features import memory
 from foldwise.stages import ORDER
 
 BASELINES = ("prior", "logreg", "svm", "lightgbm")
@@ -60,11 +61,11 @@ def main() -> None:
 
 def projected(folder: Path, jobs: int) -> tuple[float, float]:
     """Return what is projected for counting and for fitting, in GB."""
-    run = Run(config.load("arena"), folder / "in", folder / "out")
+    run = Run(load_competition("arena"), folder / "in", folder / "out")
     texts = pd.read_parquet(table_path(run, "train"), columns=list(run.competition.data.text))
     columns = {name: texts[name].to_numpy(dtype=object) for name in texts}
-    counting = memoryplan.of_texts(columns, run.competition.features).peak(jobs, fits=False)
-    return counting / 2**30, memoryplan.of_counts(run).peak(jobs, fits=True) / 2**30
+    counting = memory.of_texts(columns, run.competition.features).peak(jobs, fits=False)
+    return counting / 2**30, memory.of_counts(run).peak(jobs, fits=True) / 2**30
 
 
 def synthesise(table: pd.DataFrame, rows: int) -> pd.DataFrame:

@@ -15,11 +15,14 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import accuracy_score, f1_score
 
-from foldwise import config, pools, rows
-from foldwise.bootstrap import GroupBootstrap
+from foldwise.config.competition import load_competition
+from foldwise.config.run import Run
+from foldwise.data.cleaned import class_indexes, class_names, table_path
+from foldwise.ensemble import pools
 from foldwise.files import read_json
-from foldwise.metrics import row_log_loss
-from foldwise.stage import Run, execute
+from foldwise.scoring.bootstrap import GroupBootstrap
+from foldwise.scoring.metrics import row_log_loss
+from foldwise.stages.stage import execute
 
 DEFAULT = "the default"
 
@@ -43,7 +46,7 @@ def _compare(
     first = None
     for number, variant in enumerate((DEFAULT, *variants)):
         changed = [] if variant == DEFAULT else variant.split(",")
-        competition = config.load(name, ['models=["bert"]', *settings, *changed])
+        competition = load_competition(name, ['models=["bert"]', *settings, *changed])
         run = Run(competition, folder, scratch / str(number))
         for stage in ("clean", "folds", "transformer"):
             execute(stage, run)
@@ -69,9 +72,9 @@ def _compare(
 
 def _out_of_fold(run: Run) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return labels, probabilities, folds and groups of the training rows."""
-    classes = rows.class_names(run)
-    train = pd.read_parquet(rows.table_path(run, "train"), columns=["label", "group"])
-    labels = rows.class_indexes(train["label"], classes)
+    classes = class_names(run)
+    train = pd.read_parquet(table_path(run, "train"), columns=["label", "group"])
+    labels = class_indexes(train["label"], classes)
     found = pd.read_parquet(run.model("bert") / "oof.parquet")[classes].to_numpy()
     return labels, found, pd.read_parquet(run.folds)["fold"].to_numpy(), train["group"].to_numpy()
 

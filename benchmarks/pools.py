@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import log_loss
 
-from foldwise import pools
+from foldwise.ensemble import pools
 from foldwise.files import read_json
 
 STRENGTHS = (0.001, 10, 30, 100, 300)

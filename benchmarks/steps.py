@@ -16,10 +16,11 @@ from multiprocessing import get_context
 import torch
 from torch.nn import functional
 
-from foldwise import config, pretrained
-from foldwise.device import Device
-from foldwise.inference import forward
-from foldwise.optimiser import make_optimiser
+from foldwise.backbone import pretrained
+from foldwise.backbone.device import Device
+from foldwise.backbone.inference import forward
+from foldwise.config.competition import load_competition
+from foldwise.finetune.optimiser import make_optimiser
 
 SHAPES = [(16, 48), (32, 128), (8, 512), (16, 512)]
 COLUMNS = ("arm", "rows", "length", "tokens/s", "system s", "MB")
@@ -43,7 +44,7 @@ def steps(arm: str, rows: int, length: int, tokens: int) -> tuple[str, str, str]
     network = pretrained.load("packaged", "classifier", ["a", "b", "c"], attention_dropout=0.0)
     network = network.model
     device = Device.choose("auto")
-    optimiser = make_optimiser(network, config.load("sample", []).bert)
+    optimiser = make_optimiser(network, load_competition("sample", []).bert)
     torch.manual_seed(0)
     inputs = {"input_ids": torch.randint(1000, 20_000, (rows, length))}
     inputs["attention_mask"] = torch.ones_like(inputs["input_ids"])

@@ -36,18 +36,18 @@ from transformers import (
     TrainingArguments,
 )
 
-from foldwise import config, throughput
-from foldwise.celltext import text_column
-from foldwise.config import Competition
-from foldwise.device import Device
+from foldwise.backbone.device import Device
+from foldwise.backbone.pretrained import quiet
+from foldwise.backbone.source import packaged_folder
+from foldwise.config.competition import Competition, load_competition
+from foldwise.data.celltext import text_column
+from foldwise.data.cleaning import TURN, clean_column
+from foldwise.features.rows import Rows
+from foldwise.finetune import throughput
+from foldwise.finetune.plan import Record
 from foldwise.meter import Meter
-from foldwise.models import Task
-from foldwise.models.encoder import Bert
-from foldwise.modelsource import packaged_folder
-from foldwise.pretrained import quiet
-from foldwise.rows import Rows
-from foldwise.text import TURN, clean_column
-from foldwise.training import Record
+from foldwise.models.bert import Bert
+from foldwise.models.model import Task
 
 SHAPES = {"bert-base": BertConfig, "modernbert-base": ModernBertConfig}
 COLUMNS = (
@@ -68,7 +68,7 @@ COLUMNS = (
 def main() -> None:
     options = arguments()
     settings = ["bert.pair_mode=cross", "bert.swap_averaging=false", *options.set]
-    competition = config.load("arena", settings)
+    competition = load_competition("arena", settings)
     rows = read(options.data, options.rows, competition)
     cuda = torch.cuda.is_available()
     arms = ["stock", "grouped", "foldwise"] if cuda else ["stock", "grouped", "fp32", "foldwise"]

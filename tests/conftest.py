@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from foldwise.config import load
-from foldwise.stage import Run
+from foldwise.config.competition import load_competition
+from foldwise.config.run import Run
 
 
 @pytest.fixture
@@ -23,7 +23,9 @@ def make_run(tmp_path):
     def make(name, *settings, input=None, output=None, **options):
         folder = input or tmp_path / "input"
         folder.mkdir(exist_ok=True)
-        return Run(load(name, settings), folder, output or tmp_path / "output", **options)
+        return Run(
+            load_competition(name, settings), folder, output or tmp_path / "output", **options
+        )
 
     return make
 
@@ -34,7 +36,7 @@ def tiny_encoder(tmp_path_factory):
     import torch
     from transformers import AutoTokenizer, BertConfig, BertModel
 
-    from foldwise.modelsource import packaged_folder
+    from foldwise.backbone.source import packaged_folder
 
     folder = tmp_path_factory.mktemp("tiny-encoder")
     tokenizer = AutoTokenizer.from_pretrained(packaged_folder())

@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from foldwise import metrics
 from foldwise.files import write_json, write_parquet
+from foldwise.scoring import metrics
 
 QUANTILES = {"min": 1.0, "5 %": 2.0, "25 %": 3.0, "median": 4.0, "75 %": 5.0, "95 %": 6.0, "max": 7}
 

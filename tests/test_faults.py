@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from forkedrun import foldwise, make_reference
 
+from foldwise.crossval.stored import folder_hashes
+from foldwise.ensemble.predictor import Predictor
 from foldwise.errors import UserError
 from foldwise.files import read_json, write_json
-from foldwise.predict import Predictor
-from foldwise.units import folder_hashes
 
 pytestmark = pytest.mark.slow
 

@@ -5,12 +5,13 @@ import pytest
 from fabricate import fabricate
 from nbclient import NotebookClient
 
-from foldwise.config import load
-from foldwise.manifest import write_manifest
+from foldwise.config.competition import load_competition
+from foldwise.config.run import Run
 from foldwise.simulation import simulate
-from foldwise.stage import Run, execute
 from foldwise.stages import ORDER
+from foldwise.stages.manifest import write_manifest
 from foldwise.stages.report import report
+from foldwise.stages.stage import execute
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 
@@ -38,7 +39,9 @@ def test_committed_notebooks_hold_no_output():
 def test_the_kaggle_notebook_bundles_and_rehearses(tmp_path, monkeypatch):
     simulate(tmp_path / "in", train_rows=80, test_rows=10, seed=3)
     settings = ("folds.n=2", "logreg.C=[0.01]")
-    run = Run(load("sample", settings, ["prior", "logreg"]), tmp_path / "in", tmp_path / "out")
+    run = Run(
+        load_competition("sample", settings, ["prior", "logreg"]), tmp_path / "in", tmp_path / "out"
+    )
     for stage in ORDER[: ORDER.index("submission") + 1]:
         execute(stage, run)
     write_manifest(run, ["run", "sample"])

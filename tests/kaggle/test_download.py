@@ -3,11 +3,11 @@ import os
 import numpy as np
 import pytest
 
-from foldwise.config import load
+from foldwise.config.competition import load_competition
 from foldwise.errors import UserError
 from foldwise.kaggle.download import download
 
-ARENA = load("arena")
+ARENA = load_competition("arena")
 HEADER = "id,prompt,response_a,response_b"
 TRAIN = f"{HEADER},winner_model_a,winner_model_b,winner_tie\n1,p,a,b,1,0,0\n"
 FILES = {"train.csv": TRAIN, "test.csv": f"{HEADER}\n2,p,a,b\n"}
@@ -104,5 +104,5 @@ def test_without_the_program_it_says_what_to_install(tmp_path, monkeypatch):
 
 def test_a_competition_elsewhere_is_refused(tmp_path):
     with pytest.raises(UserError, match="set kaggle.competition"):
-        download(load("sample"), tmp_path)
+        download(load_competition("sample"), tmp_path)
     assert not os.listdir(tmp_path)

@@ -3,28 +3,30 @@ import json
 import pandas as pd
 import pytest
 
-from foldwise import data
-from foldwise.celltext import text_column
-from foldwise.config import load
+from foldwise.config.competition import load_competition
+from foldwise.data.celltext import text_column
+from foldwise.data.raw import read_table
+from foldwise.data.submission import check, read
 from foldwise.errors import UserError
 from foldwise.kaggle.hidden import hidden_test
-from foldwise.submission import check, read
 
 COLUMNS = ["id", "winner_model_a", "winner_model_b", "winner_tie"]
 
 
 def arena(folder, n=30):
     folder.mkdir()
-    turns = {c: [json.dumps([f"{c} {i}"]) for i in range(n)] for c in load("arena").data.text}
+    turns = {
+        c: [json.dumps([f"{c} {i}"]) for i in range(n)] for c in load_competition("arena").data.text
+    }
     labels = {c: [int(i % 3 == j) for i in range(n)] for j, c in enumerate(COLUMNS[1:])}
     pd.DataFrame({"id": range(n)} | turns | labels).to_csv(folder / "train.csv", index=False)
     return folder
 
 
 def test_rows_are_drawn_again_under_new_ids_some_empty_some_long(tmp_path):
-    config = load("arena")
+    config = load_competition("arena")
     path = hidden_test(config, arena(tmp_path / "in"), 100, COLUMNS, tmp_path / "out")
-    table, _ = data.read_table(path, config)
+    table, _ = read_table(path, config)
     assert path.name == "test.csv"
     assert list(table.columns) == ["id", *config.data.text]
     assert len(table) == table["id"].nunique() == 100
@@ -42,9 +44,9 @@ def test_rows_are_drawn_again_under_new_ids_some_empty_some_long(tmp_path):
 @pytest.mark.parametrize("name", ["test.jsonl", "test.parquet", "test.tsv"])
 def test_other_formats_read_back_the_same(tmp_path, name):
     folder = arena(tmp_path / "in")
-    config = load("arena", [f"data.test={name}", "data.train=train.csv"])
+    config = load_competition("arena", [f"data.test={name}", "data.train=train.csv"])
     (folder / name).write_text("only its name matters here")
-    table, _ = data.read_table(hidden_test(config, folder, 50, COLUMNS, tmp_path / "out"), config)
+    table, _ = read_table(hidden_test(config, folder, 50, COLUMNS, tmp_path / "out"), config)
     assert len(table) == 50
     assert text_column(table["prompt"])[1]
 
@@ -52,6 +54,6 @@ def test_other_formats_read_back_the_same(tmp_path, name):
 def test_a_headerless_file_is_refused(tmp_path):
     folder = arena(tmp_path / "in")
     columns = '["id", "prompt", "response_a", "response_b", "x", "y", "z"]'
-    config = load("arena", [f"data.columns={columns}"])
+    config = load_competition("arena", [f"data.columns={columns}"])
     with pytest.raises(UserError, match="without a header"):
         hidden_test(config, folder, 5, COLUMNS, tmp_path / "out")

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import standin
 
-from foldwise.config import load
+from foldwise.config.competition import load_competition
 from foldwise.kaggle.bundle import USER, _kernel, _readme, slug
 from foldwise.kaggle.cells import code_of, submit_notebook, train_notebook, write_notebook
 from foldwise.kaggle.contents import below
@@ -95,7 +95,7 @@ def test_files_behind_links_are_found_once_and_loops_end(tmp_path):
 @pytest.mark.parametrize("name", ["arena", "My_Data.v2", "a--b_", "x" * 90, "ab-" * 30])
 def test_the_title_of_a_data_set_gives_its_address(name):
     slugify = pytest.importorskip("slugify").slugify  # what the kaggle client compares with
-    competition = load("arena", [f"name={name!r}"])
+    competition = load_competition("arena", [f"name={name!r}"])
     for part in ("code", "weights", "submit", "train"):
         address = slug(competition, part)
         assert 6 <= len(address) <= 50
@@ -107,17 +107,17 @@ def test_the_readme_of_a_bundle_says_what_the_client_wants_to_be_told(tmp_path):
     model = tmp_path / "weights" / "models" / "logreg" / "weights.npz"
     model.parent.mkdir(parents=True)
     model.write_bytes(bytes(2_300_000))
-    text = _readme(load("arena"), record, USER, tmp_path)
+    text = _readme(load_competition("arena"), record, USER, tmp_path)
     assert 'kaggle datasets version -p weights --dir-mode zip -m "' in text
     assert "logreg 2.3 MB" in text
     assert "--user NAME" in text
-    text = _readme(load("arena"), record, "me", tmp_path)
+    text = _readme(load_competition("arena"), record, "me", tmp_path)
     assert "--user" not in text and "kaggle datasets status me/foldwise-arena-code" in text
-    assert "not set" in _readme(load("sample"), record, USER, tmp_path)
+    assert "not set" in _readme(load_competition("sample"), record, USER, tmp_path)
 
 
 def test_the_real_client_does_what_the_readme_says(server, tmp_path):
-    competition, folder = load("arena"), tmp_path / "bundle"
+    competition, folder = load_competition("arena"), tmp_path / "bundle"
     for part in ("code", "weights"):
         (folder / part / "inner").mkdir(parents=True)
         (folder / part / "inner" / "file.txt").write_text(part)

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from foldwise.ensemble.pools import Pool
 from foldwise.kaggle.partial import Predictions
-from foldwise.pools import Pool
 
 PRIOR = np.array([0.5, 0.3, 0.2])
 

@@ -9,7 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from foldwise import config, kaggle
+from foldwise import kaggle
+from foldwise.config.competition import load_competition
+from foldwise.config.run import Run
+from foldwise.data.submission import check, read
+from foldwise.ensemble.predictor import Predictor
 from foldwise.errors import UserError
 from foldwise.files import PACKAGE, read_json, write_json
 from foldwise.kaggle import notebook, sandbox, worker
@@ -18,12 +22,10 @@ from foldwise.kaggle.contents import Bundle
 from foldwise.kaggle.hidden import hidden_test
 from foldwise.kaggle.push import push
 from foldwise.kaggle.rehearse import rehearse
-from foldwise.manifest import write_manifest
-from foldwise.predict import Predictor
 from foldwise.simulation import simulate
-from foldwise.stage import Run, execute
 from foldwise.stages import ORDER
-from foldwise.submission import check, read
+from foldwise.stages.manifest import write_manifest
+from foldwise.stages.stage import execute
 
 pytestmark = pytest.mark.slow
 
@@ -40,7 +42,7 @@ def finished(tmp_path_factory, tiny_encoder):
     folder = tmp_path_factory.mktemp("sample")
     simulate(folder / "in", train_rows=120, test_rows=12, seed=3)
     settings = (*FAST, f'bert.model="{tiny_encoder}"')
-    competition = config.load("sample", settings, ["prior", "logreg", "lightgbm", "bert"])
+    competition = load_competition("sample", settings, ["prior", "logreg", "lightgbm", "bert"])
     run = Run(competition, folder / "in", folder / "out")
     for stage in ORDER[: ORDER.index("submission") + 1]:
         execute(stage, run)

@@ -8,7 +8,7 @@ from foldwise.errors import UserError
 from foldwise.kaggle import push as pushing
 from foldwise.kaggle import submit as submitting
 from foldwise.kaggle.bundle import USER
-from foldwise.manifest import write_manifest
+from foldwise.stages.manifest import write_manifest
 
 CLASSES = ["winner_model_a", "winner_model_b", "winner_tie"]
 KERNEL = "tester/foldwise-arena-submit"

@@ -4,10 +4,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from foldwise import config
-from foldwise.models import Task, embedding
+from foldwise.config.competition import load_competition
+from foldwise.features.rows import Rows
+from foldwise.models import embedding
 from foldwise.models.embedding import Embedding
-from foldwise.rows import Rows
+from foldwise.models.model import Task
 
 GOOD = ["a clear and correct answer", "precise, complete and helpful", "a careful explanation"]
 BAD = ["no idea", "asdf qwer", "I refuse to say anything"]
@@ -17,7 +18,7 @@ BAD = ["no idea", "asdf qwer", "I refuse to say anything"]
 def task(tiny_encoder):
     def make(name, *settings, **changes):
         base = [f"embedding.model={tiny_encoder}", "embedding.max_length=32"]
-        competition = config.load(name, [*base, *settings])
+        competition = load_competition(name, [*base, *settings])
         classes = list(competition.data.classes or competition.data.target)
         values = {"class_weights": np.ones(3), "seed": 0, "fold": 0, "scratch": Path("unused")}
         return Task(**{"competition": competition, "classes": classes, **values, **changes})

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from madeup import fit, pair_rows
 
 from foldwise.models.linear import descend, valley
 
@@ -32,3 +33,10 @@ def test_a_best_value_without_a_neighbour_is_taken_as_it_is():
 
 def test_equal_losses_leave_the_value_alone():
     assert valley({0.1: 1.0, 0.3: 1.0, 1.0: 1.0}) in (0.1, 0.3)
+
+
+def test_c_is_chosen_from_the_grid_and_recorded(tmp_path):
+    competition, data = pair_rows()
+    info = fit("logreg", competition, data, tmp_path).info
+    assert info["C"] in competition.logreg.C
+    assert info["C_path"][str(info["C"])] == min(info["C_path"].values())

@@ -3,7 +3,7 @@ import pytest
 from models.test_encoder import make_task, pair_rows
 
 from foldwise.models import seeds
-from foldwise.models.encoder import Bert
+from foldwise.models.bert import Bert
 from foldwise.models.seeds import SeedAverage
 
 

@@ -3,10 +3,10 @@ import json
 import pandas as pd
 import pytest
 
+from foldwise.data.cleaning import TURN
 from foldwise.errors import UserError
-from foldwise.stage import execute
 from foldwise.stages.clean import clean
-from foldwise.text import TURN
+from foldwise.stages.stage import execute
 
 
 def spooky(run, train, test=None):

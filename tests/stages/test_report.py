@@ -7,10 +7,10 @@ import pytest
 from fabricate import fabricate
 from sklearn.metrics import accuracy_score, f1_score, log_loss, precision_score, recall_score
 
-from foldwise.config import load
-from foldwise.leaderboard import COLUMNS, render
-from foldwise.rows import table_path
-from foldwise.stage import Run
+from foldwise.config.competition import load_competition
+from foldwise.config.run import Run
+from foldwise.data.cleaned import table_path
+from foldwise.report.leaderboard import COLUMNS, render
 from foldwise.stages.report import report
 
 CLASSES = ["EAP", "HPL", "MWS"]
@@ -20,7 +20,7 @@ CLASSES = ["EAP", "HPL", "MWS"]
 def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("finished")
     settings = ('models=["prior", "logreg", "lightgbm"]', "report.bootstrap=200")
-    run = Run(load("spooky", settings), folder, folder / "output")
+    run = Run(load_competition("spooky", settings), folder, folder / "output")
     labels, _ = fabricate(run, CLASSES)
     report(run)
     return run, labels

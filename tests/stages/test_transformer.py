@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from foldwise.stage import execute
 from foldwise.stages.clean import clean
 from foldwise.stages.folds import folds
+from foldwise.stages.stage import execute
 from foldwise.stages.transformer import STAGE, transformer
 
 CLASSES = ["EAP", "HPL", "MWS"]

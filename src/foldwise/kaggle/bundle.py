@@ -11,15 +11,15 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from foldwise import data
-from foldwise.config import Competition
+from foldwise.backbone.source import packaged_folder
+from foldwise.config.competition import Competition
+from foldwise.config.roster import TRANSFORMERS
+from foldwise.data.raw import candidates
+from foldwise.ensemble.predictor import Predictor
 from foldwise.errors import require
 from foldwise.files import PACKAGE, atomic, read_json, write_json, write_text
 from foldwise.kaggle import cells
 from foldwise.kaggle.weights import write_weights
-from foldwise.models import TRANSFORMERS
-from foldwise.modelsource import packaged_folder
-from foldwise.predict import Predictor
 from foldwise.terminal import say
 
 USER = "INSERT_USER_HERE"  # what `push` replaces by the name behind the token
@@ -88,7 +88,7 @@ def _code(folder: Path, competition: Competition) -> None:
 
 
 def _notebooks(folder: Path, competition: Competition, record: dict[str, Any]) -> None:
-    config, files = competition.data, data.candidates(competition, Path())
+    config, files = competition.data, candidates(competition, Path())
     names = {part: [path.name for path in paths] for part, paths in files.items()}
     target = list(config.target) if config.one_hot else [config.target]
     common = {"COMPETITION": competition.kaggle.competition, "ID": config.id}

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from foldwise.config import Competition
+from foldwise.config.competition import Competition
+from foldwise.ensemble.pools import Pool
 from foldwise.errors import UserError, require
 from foldwise.files import read_json
-from foldwise.pools import Pool
 
 RECORD = "bundle.json"
 

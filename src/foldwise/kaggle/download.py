@@ -5,8 +5,8 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from foldwise import data
-from foldwise.config import Competition
+from foldwise.config.competition import Competition
+from foldwise.data.raw import locate, read_table, require_columns
 from foldwise.errors import UserError, require
 from foldwise.kaggle.client import kaggle
 from foldwise.terminal import note, say
@@ -90,8 +90,8 @@ def _check(competition: Competition, folder: Path) -> None:
     config = competition.data
     target = list(config.target) if config.one_hot else [config.target]
     wanted = {"train": [*config.text, *target], "test": list(config.text)}
-    for part, path in data.locate(competition, folder).items():
+    for part, path in locate(competition, folder).items():
         if path is None or part not in wanted:
             continue
-        table, _ = data.read_table(path, competition)
-        data.require_columns(table, wanted[part], path, f"the configuration of {competition.name}")
+        table, _ = read_table(path, competition)
+        require_columns(table, wanted[part], path, f"the configuration of {competition.name}")

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
-from foldwise.predict import Unit
-from foldwise.rows import Rows
+from foldwise.crossval.stored import FittedUnit
+from foldwise.features.rows import Rows
 
 _HEAD = "head.safetensors"  # a few thousand weights: nothing to gain
 
@@ -42,6 +42,6 @@ def change(full: Path, half: Path, model: str, classes: list[str], rows: Rows) -
     rows : Rows
         Rows to predict.
     """
-    predictions = [Unit.load(model, folder, classes).predict(rows) for folder in (full, half)]
+    predictions = [FittedUnit.load(model, folder, classes).predict(rows) for folder in (full, half)]
     difference = np.abs(predictions[0] - predictions[1])
     return float(difference.max()) if np.isfinite(difference).all() else float("inf")

@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from foldwise import data
-from foldwise.celltext import as_text, text_column
-from foldwise.config import Competition
+from foldwise.config.competition import Competition
+from foldwise.data.celltext import as_text, text_column
+from foldwise.data.formats import SUFFIXES
+from foldwise.data.raw import locate, read_table, require_columns
 from foldwise.errors import UserError, require
 
 _EMPTY = 0.01  # share of the cells left empty
@@ -42,10 +43,10 @@ def hidden_test(
     Path
         The test file.
     """
-    train = data.locate(competition, folder)["train"]
-    table, _ = data.read_table(train, competition)
+    train = locate(competition, folder)["train"]
+    table, _ = read_table(train, competition)
     config = competition.data
-    data.require_columns(table, list(config.text), train, "data.text")
+    require_columns(table, list(config.text), train, "data.text")
     generator = np.random.default_rng(competition.seed)
     draws = -(-n_rows // len(table))
     order = np.concatenate([generator.permutation(len(table)) for _ in range(draws)])[:n_rows]
@@ -92,4 +93,4 @@ def _write(table: pd.DataFrame, path: Path, columns: tuple[str, ...]) -> None:
         require(not columns, f"{path.name}: a test file without a header cannot be rehearsed")
         table.to_csv(path, index=False, sep="," if suffix == ".csv" else "\t")
     else:
-        raise UserError(f"{path.name}: unknown file type; use one of {', '.join(data.SUFFIXES)}")
+        raise UserError(f"{path.name}: unknown file type; use one of {', '.join(SUFFIXES)}")

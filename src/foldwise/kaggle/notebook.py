@@ -13,14 +13,14 @@ from typing import Any
 
 import pandas as pd
 
-from foldwise import data
-from foldwise.celltext import as_text
+from foldwise.data.celltext import as_text
+from foldwise.data.raw import read_table
+from foldwise.data.submission import build
 from foldwise.errors import require
 from foldwise.files import PACKAGE, write_csv, write_json
 from foldwise.kaggle.contents import RECORD, Bundle, below
 from foldwise.kaggle.partial import Predictions
 from foldwise.kaggle.process import Process
-from foldwise.submission import build
 from foldwise.terminal import say, warn
 
 _RESERVE = 0.05  # share of the time limit that is never planned for
@@ -87,7 +87,7 @@ def find_bundle(root: Path) -> Bundle:
 def test_ids(test: Path, bundle: Bundle) -> list[str]:
     """Return the ids of the test file as text, in its order."""
     config = bundle.competition.data
-    table, notes = data.read_table(test, bundle.competition)
+    table, notes = read_table(test, bundle.competition)
     for line in notes:
         warn(line)
     extra = [str(name) for name in table.columns if name not in (config.id, *config.text)]

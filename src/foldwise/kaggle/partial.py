@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from foldwise.pools import Pool
+from foldwise.ensemble.pools import Pool
 
 
 class Predictions:

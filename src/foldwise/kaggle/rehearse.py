@@ -13,16 +13,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from foldwise import data
-from foldwise.celltext import as_text
+from foldwise.data.celltext import as_text
+from foldwise.data.raw import read_table
+from foldwise.data.submission import check, read
+from foldwise.ensemble.predictor import Predictor
 from foldwise.errors import UserError, require
 from foldwise.files import read_json, remove, write_json
 from foldwise.kaggle import sandbox
 from foldwise.kaggle.contents import Bundle
 from foldwise.kaggle.hidden import hidden_test
 from foldwise.kaggle.weights import HALF_TOLERANCE
-from foldwise.predict import Predictor
-from foldwise.submission import check, read
 from foldwise.terminal import say
 
 HIDDEN_ROWS = 25_000
@@ -174,7 +174,7 @@ def _same(output: Path, bundle: Bundle, test: Path, root: Path, run: dict[str, A
         return Check(True, what, "not compared: the notebook did not run all models")
     if set(bundle.columns[1:]) != set(bundle.classes):
         return Check(True, what, "not compared: the submission holds no probabilities")
-    table, _ = data.read_table(test, bundle.competition)
+    table, _ = read_table(test, bundle.competition)
     written = pd.read_csv(root / "working" / "submission.csv", dtype=str)
     texts = table[list(bundle.competition.data.text)].map(lambda value: len(as_text(value) or ""))
     by_length = texts.sum(axis=1).argsort().to_numpy()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from foldwise.config import Competition
+from foldwise.config.competition import Competition
 from foldwise.errors import UserError, require
 from foldwise.files import PACKAGE, read_json, write_csv
 from foldwise.hashing import file_hash

@@ -11,18 +11,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from foldwise import __version__, submission
-from foldwise.config import Competition, with_section
+from foldwise import __version__
+from foldwise.backbone.source import packaged_folder
+from foldwise.config.competition import Competition, with_section
+from foldwise.config.roster import TRANSFORMERS
+from foldwise.crossval.stored import stamp
+from foldwise.data import submission
+from foldwise.ensemble.predictor import Predictor
 from foldwise.errors import require
+from foldwise.features.rows import Rows
 from foldwise.files import read_json, remove, write_json
 from foldwise.hashing import file_hash
 from foldwise.kaggle.contents import RECORD, sha256
-from foldwise.models import TRANSFORMERS, model_class
-from foldwise.modelsource import packaged_folder
-from foldwise.predict import Predictor
-from foldwise.rows import Rows
+from foldwise.models.model import model_class
 from foldwise.terminal import track
-from foldwise.units import stamp
 
 HALF_TOLERANCE = 1e-3  # largest change of a probability for which half precision is kept
 _CHECKED_ROWS = 128  # training rows on which half precision is judged

@@ -16,13 +16,14 @@ from typing import Any
 
 import numpy as np
 
-from foldwise import data
-from foldwise.featurise import featurise
+from foldwise.crossval.stored import FittedUnit
+from foldwise.data.raw import read_table, require_columns
+from foldwise.ensemble.predictor import known_terms, raw_rows, raw_texts
+from foldwise.features.featurise import featurise
+from foldwise.features.rows import Rows
 from foldwise.files import atomic, read_json, write_json
 from foldwise.kaggle import timeguard
 from foldwise.kaggle.contents import Bundle
-from foldwise.predict import Unit, known_terms, raw_rows, raw_texts
-from foldwise.rows import Rows
 from foldwise.terminal import say
 
 _FIRST = 128  # rows of the first chunk, from which times are projected
@@ -71,8 +72,8 @@ class Worker:
         self.job, self.bundle = job, Bundle.read(Path(job.bundle))
         self.parent = os.getppid()
         competition, test = self.bundle.competition, Path(job.test)
-        table, _ = data.read_table(test, competition)
-        data.require_columns(table, list(competition.data.text), test, "the bundle's text columns")
+        table, _ = read_table(test, competition)
+        require_columns(table, list(competition.data.text), test, "the bundle's text columns")
         mine = np.arange(job.shard, len(table), job.shards)
         self.rows = {name: texts[mine] for name, texts in raw_texts(table, competition).items()}
         del table
@@ -86,8 +87,8 @@ class Worker:
         self.spent: dict[str, list[float]] = {}  # seconds and rows, by fold
         self.plan = timeguard.Plan((), True, (), 0.0)
         self.number = 0
-        self.held: tuple[str, Unit] | None = None
-        self.counters: dict[str, Unit] = {}
+        self.held: tuple[str, FittedUnit] | None = None
+        self.counters: dict[str, FittedUnit] = {}
         self.terms: dict[str, np.ndarray] = {}
         for name, member in self.bundle.models.items():
             for fold in member["folds"]:
@@ -251,17 +252,17 @@ class Worker:
     def _hold_counter(self, unit: str) -> None:
         self.counters[unit] = self._read(unit)
 
-    def _load(self, unit: str) -> Unit:
+    def _load(self, unit: str) -> FittedUnit:
         """Return a fold, reading it unless it is the one that was used last."""
         if self.held is None or self.held[0] != unit:
             self.held = None  # frees the memory before the next one comes
             self.held = (unit, self._read(unit))
         return self.held[1]
 
-    def _read(self, unit: str) -> Unit:
+    def _read(self, unit: str) -> FittedUnit:
         model, fold = unit.split("/")
         self.bundle.verify(model, fold)
-        return Unit.load(model, self.bundle.fold(model, fold), self.bundle.classes)
+        return FittedUnit.load(model, self.bundle.fold(model, fold), self.bundle.classes)
 
     def _cleaned(self, chunk: np.ndarray) -> Rows:
         texts = {name: values[chunk] for name, values in self.rows.items()}

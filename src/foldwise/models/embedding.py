@@ -17,16 +17,16 @@ from scipy import special
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
-from foldwise import pretrained
-from foldwise.batching import Examples, token_batches
-from foldwise.config import Competition
-from foldwise.device import Device
+from foldwise.backbone import pretrained
+from foldwise.backbone.batching import Examples, token_batches
+from foldwise.backbone.device import Device
+from foldwise.backbone.heads import mean_pool
+from foldwise.backbone.packing import Packer
+from foldwise.config.competition import Competition
+from foldwise.data.splits import inner_split
+from foldwise.features.rows import Rows
 from foldwise.files import read_json, write_json
-from foldwise.models import Task
-from foldwise.models.heads import mean_pool
-from foldwise.packing import Packer
-from foldwise.rows import Rows
-from foldwise.splits import inner_split
+from foldwise.models.model import Task
 
 _INNER_FOLDS = 5
 _CHUNK = 8192  # texts whose tokens are in memory at a time

@@ -11,17 +11,17 @@ import numpy as np
 from scipy import special
 from sklearn.metrics import log_loss
 
-from foldwise.blocks import Blocks
+from foldwise.config.sections import Logreg, Svm
+from foldwise.data.splits import inner_split
+from foldwise.features.blocks import Blocks
+from foldwise.features.rows import Rows
+from foldwise.features.tfidf import Design
 from foldwise.files import read_json, write_json
-from foldwise.linearfit import LinearProblem, LinearWeights, Tying
-from foldwise.models import Task
-from foldwise.nbratio import log_count_ratio
-from foldwise.rows import Rows
-from foldwise.scaling import Scaling, fit_scaling
-from foldwise.sections import Logreg, Svm
-from foldwise.splits import inner_split
-from foldwise.tfidf import Design
-from foldwise.warmstart import carry
+from foldwise.models.linear_fit import LinearProblem, LinearWeights, Tying
+from foldwise.models.model import Task
+from foldwise.models.nb_ratio import log_count_ratio
+from foldwise.models.scaling import Scaling, fit_scaling
+from foldwise.models.warm_start import carry
 
 _INNER_FOLDS = 5
 _PATH_TOLERANCE = 1e-5  # enough to rank the values of C

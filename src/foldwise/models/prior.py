@@ -5,9 +5,9 @@ from typing import Any, Self
 
 import numpy as np
 
+from foldwise.features.rows import Rows
 from foldwise.files import read_json, write_json
-from foldwise.models import Task
-from foldwise.rows import Rows
+from foldwise.models.model import Task
 
 
 class Prior:

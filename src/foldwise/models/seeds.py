@@ -10,12 +10,12 @@ from typing import Any, Self
 
 import numpy as np
 
-from foldwise import distributed
+from foldwise.features.rows import Rows
 from foldwise.files import atomic, read_json, write_json
+from foldwise.finetune import distributed
 from foldwise.hashing import code_hash, content_hash
-from foldwise.models import Task
-from foldwise.models.encoder import Bert
-from foldwise.rows import Rows
+from foldwise.models.bert import Bert
+from foldwise.models.model import Task
 
 _STRIDE = 100_003  # between the seeds of a fold; the seeds of folds lie closer together
 

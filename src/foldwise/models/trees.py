@@ -12,13 +12,13 @@ import lightgbm
 import numpy as np
 from scipy import sparse
 
-from foldwise.blocks import Blocks
+from foldwise.data.splits import inner_split
+from foldwise.features.blocks import Blocks
+from foldwise.features.rows import Rows
+from foldwise.features.tfidf import Design
 from foldwise.files import read_json, write_json
-from foldwise.linearfit import Tying
-from foldwise.models import Task
-from foldwise.rows import Rows
-from foldwise.splits import inner_split
-from foldwise.tfidf import Design
+from foldwise.models.linear_fit import Tying
+from foldwise.models.model import Task
 
 _INNER_FOLDS = 5
 _MANY_PAIRS = 10_000

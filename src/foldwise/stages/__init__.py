@@ -1,4 +1,8 @@
-"""The stages, in order. They never import each other: files under `output/` are the coupling."""
+"""The stages, in order. They never import each other: files under `output/` are the coupling.
+
+`stage` says when one must run again, `pipeline` runs them, `rerun` runs the last ones alone,
+`manifest` describes the run.
+"""
 
 ORDER = (
     "clean",

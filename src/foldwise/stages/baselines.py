@@ -6,12 +6,14 @@ Writes models/<model>/ for prior, logreg, svm and lightgbm, as far as they are c
 
 from pathlib import Path
 
-from foldwise import crossval, memoryplan, rows
-from foldwise.assembly import outputs
+from foldwise.config.roster import MODELS, TRANSFORMERS, modules
+from foldwise.config.run import Run
+from foldwise.crossval.assembly import fit_models, outputs
+from foldwise.crossval.stored import SHARED_SECTIONS
+from foldwise.data.cleaned import table_path
+from foldwise.features import memory
 from foldwise.files import read_json
-from foldwise.models import MODELS, TRANSFORMERS, modules
-from foldwise.stage import Run, Stage
-from foldwise.units import SHARED_SECTIONS
+from foldwise.stages.stage import Stage
 
 BASELINES = tuple(name for name in MODELS if name not in TRANSFORMERS)
 
@@ -21,8 +23,8 @@ def baselines(run: Run) -> str:
     models = chosen(run)
     if not models:
         return "no baseline chosen"
-    memoryplan.check_counts(run)
-    crossval.fit_models(run, models, run.competition.jobs)
+    memory.check_counts(run)
+    fit_models(run, models, run.competition.jobs)
     losses = []
     for model in models:
         overall = read_json(run.model(model) / "metrics.json")["overall"]
@@ -36,7 +38,7 @@ def chosen(run: Run) -> list[str]:
 
 
 def _reads(run: Run) -> list[Path]:
-    tables = [rows.table_path(run, "train"), rows.table_path(run, "test")]
+    tables = [table_path(run, "train"), table_path(run, "test")]
     return [run.folds, run.features / "features.json", *tables]
 
 

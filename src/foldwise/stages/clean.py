@@ -11,22 +11,25 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from foldwise import data, rows, submission, targets
-from foldwise.audit import audit_table
-from foldwise.celltext import as_text, is_writable, text_column
+from foldwise.config.run import Run
+from foldwise.data import submission, targets
+from foldwise.data.audit import audit_table
+from foldwise.data.celltext import as_text, is_writable, text_column
+from foldwise.data.cleaned import class_indexes, table_path
+from foldwise.data.cleaning import TURN, clean_column, normalise_column
+from foldwise.data.raw import candidates, locate, read_table, require_columns
+from foldwise.data.splits import draw_folds
 from foldwise.errors import UserError, require
 from foldwise.files import remove, write_json, write_parquet
 from foldwise.hashing import file_hash
-from foldwise.splits import draw_folds
-from foldwise.stage import Run, Stage
+from foldwise.stages.stage import Stage
 from foldwise.terminal import note, warn
-from foldwise.text import TURN, clean_column, normalise_column
 
 
 def clean(run: Run) -> str:
     """Write the canonical tables and their audit."""
     competition = run.competition
-    found = data.locate(competition, run.input)
+    found = locate(competition, run.input)
     train, report = canonical(found["train"], run, labelled=True)
     classes = targets.class_names(competition, train["label"].to_numpy())
     if run.rows and run.rows < len(train):
@@ -58,11 +61,11 @@ def clean(run: Run) -> str:
             warn(problem)
         for fact in audit.get(split, {}).get("notes", []):
             note(fact)
-    write_parquet(rows.table_path(run, "train"), train)
+    write_parquet(table_path(run, "train"), train)
     if test is None:
-        remove(rows.table_path(run, "test"))
+        remove(table_path(run, "test"))
     else:
-        write_parquet(rows.table_path(run, "test"), test)
+        write_parquet(table_path(run, "test"), test)
     write_json(run.clean / "audit.json", audit)
     return _summary(audit, 0 if test is None else len(test))
 
@@ -86,9 +89,9 @@ def canonical(path: Path, run: Run, labelled: bool) -> tuple[pd.DataFrame, dict[
         What was read, dropped, filled and noted.
     """
     config = run.competition.data
-    raw, problems = data.read_table(path, run.competition)
+    raw, problems = read_table(path, run.competition)
     notes: list[str] = []
-    data.require_columns(raw, list(config.text), path, "data.text")
+    require_columns(raw, list(config.text), path, "data.text")
     report: dict[str, Any] = {"rows_read": len(raw), "dropped": {}, "filled": {}}
     report |= {"notes": notes, "warnings": problems}
     table = pd.DataFrame({"id": _ids(raw, config.id, path, notes)}, dtype=object)
@@ -138,7 +141,7 @@ def _check_sample(run: Run, path: Path | None, test: pd.DataFrame, classes: list
 def _check_id(raw: pd.DataFrame, run: Run, path: Path) -> None:
     """Raise if a test file has the ids of the sample submission under another name."""
     config = run.competition.data
-    sample = data.locate(run.competition, run.input)["sample_submission"]
+    sample = locate(run.competition, run.input)["sample_submission"]
     if config.id in raw or sample is None:
         return
     known = submission.find_id(submission.read(sample))
@@ -189,7 +192,7 @@ def _groups(table: pd.DataFrame, columns: tuple[str, ...]) -> list[str]:
 def _sample(table: pd.DataFrame, classes: list[str], wanted: int, seed: int) -> pd.DataFrame:
     """Take about `wanted` rows: whole groups, classes in their shares."""
     parts = max(2, round(len(table) / wanted))
-    labels = rows.class_indexes(table["label"], classes)
+    labels = class_indexes(table["label"], classes)
     groups = pd.factorize(table["group"])[0]
     fold = draw_folds(labels, groups, parts, seed)
     # One part is the table over a whole number; whole parts in turn fill up to the rows wanted.
@@ -212,14 +215,12 @@ def _summary(audit: dict[str, Any], n_test: int) -> str:
 
 
 def _reads(run: Run) -> list[Path]:
-    return [
-        path for paths in data.candidates(run.competition, run.input).values() for path in paths
-    ]
+    return [path for paths in candidates(run.competition, run.input).values() for path in paths]
 
 
 def _writes(run: Run) -> list[Path]:
-    split = ["train", "test"] if rows.table_path(run, "test").exists() else ["train"]
-    return [*(rows.table_path(run, name) for name in split), run.clean / "audit.json"]
+    split = ["train", "test"] if table_path(run, "test").exists() else ["train"]
+    return [*(table_path(run, name) for name in split), run.clean / "audit.json"]
 
 
 STAGE = Stage(

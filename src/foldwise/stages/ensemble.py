@@ -10,13 +10,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from foldwise import pools, rows
+from foldwise.config.run import Run
+from foldwise.data.cleaned import class_names, read_labels, table_path
+from foldwise.ensemble import pools
 from foldwise.errors import UserError
 from foldwise.files import remove, write_json, write_parquet
 from foldwise.meter import Meter
-from foldwise.metrics import check_probabilities, scores
-from foldwise.rows import class_names
-from foldwise.stage import Run, Stage
+from foldwise.scoring.metrics import check_probabilities, scores
+from foldwise.stages.stage import Stage
 
 
 def ensemble(run: Run) -> str:
@@ -24,7 +25,7 @@ def ensemble(run: Run) -> str:
     config, members, classes = run.competition.ensemble, chosen(run), class_names(run)
     folds = pd.read_parquet(run.folds)
     probabilities = np.stack([_oof(run, model, folds, classes) for model in members])
-    labels = rows.read_labels(run, classes)
+    labels = read_labels(run, classes)
     fold = folds["fold"].to_numpy()
     tied = pools.tied_classes(classes, run.competition)
     with Meter() as meter:
@@ -113,7 +114,7 @@ def _blend_test(run: Run, members: list[str], pool: pools.Pool, classes: list[st
 
 
 def _reads(run: Run) -> list[Path]:
-    paths = [run.folds, rows.table_path(run, "train"), rows.table_path(run, "test")]
+    paths = [run.folds, table_path(run, "train"), table_path(run, "test")]
     for model in chosen(run):
         paths += [run.model(model) / "oof.parquet", run.model(model) / "test.parquet"]
     return paths
@@ -121,7 +122,7 @@ def _reads(run: Run) -> list[Path]:
 
 def _writes(run: Run) -> list[Path]:
     paths = [run.ensemble / "oof.parquet", run.ensemble / "weights.json"]
-    if rows.table_path(run, "test").exists():
+    if table_path(run, "test").exists():
         paths.append(run.ensemble / "test.parquet")
     return paths
 

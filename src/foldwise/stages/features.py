@@ -12,12 +12,14 @@ import joblib
 import numpy as np
 import pandas as pd
 
-from foldwise import memoryplan, rows
-from foldwise.featuretable import FeatureTable
-from foldwise.featurise import featurise
+from foldwise.config.run import Run
+from foldwise.data.cleaned import table_path
+from foldwise.features import memory
+from foldwise.features.featurise import featurise
+from foldwise.features.table import FeatureTable
 from foldwise.files import atomic, remove, write_json
 from foldwise.hashing import file_hash
-from foldwise.stage import Run, Stage
+from foldwise.stages.stage import Stage
 
 
 def features(run: Run) -> str:
@@ -25,12 +27,12 @@ def features(run: Run) -> str:
     competition = run.competition
     jobs = competition.jobs or joblib.cpu_count()
     texts = _texts(run, "train")
-    memoryplan.check_texts(run, texts)
+    memory.check_texts(run, texts)
     train, notes = featurise(texts, competition, jobs)
     del texts
     hashes = {kind: counts.hashes for kind, counts in train.counts.items()}
     _save(train, run.features / "train")
-    has_test = rows.table_path(run, "test").exists()
+    has_test = table_path(run, "test").exists()
     if has_test:
         test, _ = featurise(_texts(run, "test"), competition, jobs, hashes)
         _save(test, run.features / "test")
@@ -54,7 +56,7 @@ def features(run: Run) -> str:
 
 def _texts(run: Run, split: str) -> dict[str, np.ndarray]:
     names = list(run.competition.data.text)
-    table = pd.read_parquet(rows.table_path(run, split), columns=names)
+    table = pd.read_parquet(table_path(run, split), columns=names)
     return {name: table[name].to_numpy(dtype=object) for name in names}
 
 
@@ -64,11 +66,11 @@ def _save(table: FeatureTable, folder: Path) -> None:
 
 
 def _reads(run: Run) -> list[Path]:
-    return [rows.table_path(run, "train"), rows.table_path(run, "test")]
+    return [table_path(run, "train"), table_path(run, "test")]
 
 
 def _writes(run: Run) -> list[Path]:
-    split = ["train", "test"] if rows.table_path(run, "test").exists() else ["train"]
+    split = ["train", "test"] if table_path(run, "test").exists() else ["train"]
     return [*(run.features / name for name in split), run.features / "features.json"]
 
 

@@ -12,17 +12,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from foldwise import rows
+from foldwise.config.run import Run
+from foldwise.data.cleaned import table_path
+from foldwise.data.splits import draw_folds
 from foldwise.errors import UserError
 from foldwise.files import write_parquet
-from foldwise.splits import draw_folds
-from foldwise.stage import Run, Stage
+from foldwise.stages.stage import Stage
 from foldwise.terminal import warn
 
 
 def folds(run: Run) -> str:
     """Draw, check and store the folds."""
-    table = pd.read_parquet(rows.table_path(run, "train"), columns=["id", "group", "label"])
+    table = pd.read_parquet(table_path(run, "train"), columns=["id", "group", "label"])
     n = run.competition.folds.n
     labels, classes = pd.factorize(table["label"], sort=True)
     groups = pd.factorize(table["group"])[0]
@@ -81,7 +82,7 @@ def _check_drawn(
 
 
 def _reads(run: Run) -> list[Path]:
-    return [rows.table_path(run, "train")]
+    return [table_path(run, "train")]
 
 
 STAGE = Stage(

@@ -11,18 +11,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from foldwise import leakcheck, rows
+from foldwise.config.run import Run
+from foldwise.data.cleaned import class_indexes, class_names, table_path
 from foldwise.files import write_json
-from foldwise.rows import class_indexes, class_names
-from foldwise.stage import Run, Stage
+from foldwise.scoring import leakcheck
+from foldwise.stages.stage import Stage
 
 
 def leaks(run: Run) -> str:
     """Measure and store every check."""
     text, seed = list(run.competition.data.text), run.competition.seed
     classes = class_names(run)
-    train = pd.read_parquet(rows.table_path(run, "train"))
-    test_path = rows.table_path(run, "test")
+    train = pd.read_parquet(table_path(run, "train"))
+    test_path = table_path(run, "test")
     test = pd.read_parquet(test_path) if test_path.exists() else None
     folds = pd.read_parquet(run.folds)["fold"].to_numpy()
     labels = class_indexes(train["label"], classes)
@@ -91,7 +92,7 @@ def _summary(facts: dict[str, Any], n: int) -> str:
 
 
 def _reads(run: Run) -> list[Path]:
-    return [run.folds, *(rows.table_path(run, split) for split in ("train", "test"))]
+    return [run.folds, *(table_path(run, split) for split in ("train", "test"))]
 
 
 STAGE = Stage(

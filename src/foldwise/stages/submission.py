@@ -9,12 +9,13 @@ from pathlib import Path
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
-from foldwise import data
+from foldwise.config.run import Run
+from foldwise.data.cleaned import class_names
+from foldwise.data.raw import candidates, locate
+from foldwise.data.submission import build, check, read
 from foldwise.files import atomic, remove
-from foldwise.metrics import check_probabilities
-from foldwise.rows import class_names
-from foldwise.stage import Run, Stage
-from foldwise.submission import build, check, read
+from foldwise.scoring.metrics import check_probabilities
+from foldwise.stages.stage import Stage
 from foldwise.terminal import warn
 
 
@@ -51,11 +52,11 @@ def _labels(table: pd.DataFrame, classes: list[str]) -> list[str]:
 
 
 def _sample(run: Run) -> Path | None:
-    return data.locate(run.competition, run.input)["sample_submission"]
+    return locate(run.competition, run.input)["sample_submission"]
 
 
 def _reads(run: Run) -> list[Path]:
-    paths = data.candidates(run.competition, run.input)["sample_submission"]
+    paths = candidates(run.competition, run.input)["sample_submission"]
     return [run.ensemble / "test.parquet", *paths]
 
 

@@ -6,12 +6,14 @@ Writes models/<model>/ for embedding and bert, as far as they are chosen
 
 from pathlib import Path
 
-from foldwise import crossval, foldplan, rows
-from foldwise.assembly import outputs
+from foldwise.config.roster import TRANSFORMERS, modules
+from foldwise.config.run import Run
+from foldwise.crossval import schedule
+from foldwise.crossval.assembly import fit_models, outputs
+from foldwise.crossval.stored import SHARED_SECTIONS
+from foldwise.data.cleaned import table_path
 from foldwise.files import read_json
-from foldwise.models import TRANSFORMERS, modules
-from foldwise.stage import Run, Stage
-from foldwise.units import SHARED_SECTIONS
+from foldwise.stages.stage import Stage
 
 
 def transformer(run: Run) -> str:
@@ -20,9 +22,9 @@ def transformer(run: Run) -> str:
     if not models:
         return "no transformer chosen"
     # One fold at a time: it fills a GPU, and uses all cores where there is none.
-    crossval.fit_models(run, [model for model in models if model != foldplan.MODEL], jobs=1)
-    if foldplan.MODEL in models:
-        foldplan.fit(run)
+    fit_models(run, [model for model in models if model != schedule.MODEL], jobs=1)
+    if schedule.MODEL in models:
+        schedule.fit(run)
     parts = []
     for model in models:
         metrics = read_json(run.model(model) / "metrics.json")
@@ -36,7 +38,7 @@ def chosen(run: Run) -> list[str]:
 
 
 def _reads(run: Run) -> list[Path]:
-    return [run.folds, rows.table_path(run, "train"), rows.table_path(run, "test")]
+    return [run.folds, table_path(run, "train"), table_path(run, "test")]
 
 
 STAGE = Stage(

@@ -1,0 +1,149 @@
+"""The learning curve over training size: what the last doubling of the data bought.
+
+Reads  what a (model, fold) unit reads, and models/<model>/oof.parquet for the full size
+Writes learning_curve.json, kept while nothing it depends on changes
+"""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from joblib import Parallel, cpu_count, delayed
+from threadpoolctl import threadpool_limits
+
+from foldwise.config.roster import CHEAP
+from foldwise.config.run import Run
+from foldwise.crossval import class_weights
+from foldwise.crossval.stored import unit_key
+from foldwise.crossval.unit import make_task
+from foldwise.data.cleaned import class_names
+from foldwise.features import rows
+from foldwise.files import read_json, remove, write_json
+from foldwise.hashing import code_hash, content_hash
+from foldwise.models.model import model_class
+from foldwise.scoring.bootstrap import GroupBootstrap
+from foldwise.scoring.metrics import row_log_loss
+from foldwise.terminal import track
+
+SHARES = (0.125, 0.25, 0.5)
+
+
+_FEWEST_OF_A_CLASS = 5  # training rows below which inner splits of a small share break down
+
+
+def learning_curve(
+    run: Run, labels: np.ndarray, losses: dict[str, np.ndarray], bootstrap: GroupBootstrap
+) -> dict[str, Any]:
+    """Return log loss against training rows for the models that are quick to fit.
+
+    Parameters
+    ----------
+    run : Run
+    labels : ndarray of int64, shape (n,)
+    losses : dict of str to ndarray of float, shape (n,)
+        Log loss of each row at full size, by model.
+    bootstrap : GroupBootstrap
+
+    Returns
+    -------
+    dict
+        `points` (model, share, rows, log_loss, low, high) and, by model, `last_doubling`: how
+        much the second half of the data lowered the log loss, with its paired interval.
+    """
+    models = [name for name in run.competition.models if name in CHEAP]
+    folds = pd.read_parquet(run.folds)["fold"].to_numpy()
+    keys = [unit_key(run, name, int(k)) for name in models for k in np.unique(folds)]
+    code = code_hash("foldwise.crossval.learning_curve")
+    key = content_hash(SHARES, bootstrap.draws, bootstrap.confidence, keys, code)
+    path = run.output / "learning_curve.json"
+    stored = read_json(path)
+    if stored and stored["key"] == key:
+        return stored
+    fitted = _fit_all(run, models, labels, folds)
+    points, doubling = [], {}
+    for name in models:
+        full = (len(labels) * (1 - 1 / (int(folds.max()) + 1)), losses[name])
+        for share in (*SHARES, 1.0):
+            made = full if share == 1 else fitted[name, share]
+            if made is None:
+                continue
+            n, loss = made
+            low, high = bootstrap.interval_of_mean(loss)
+            point = {"model": name, "share": share, "rows": round(n)}
+            points.append(point | {"log_loss": float(loss.mean()), "low": low, "high": high})
+        if fitted[name, 0.5] is not None:
+            gain = fitted[name, 0.5][1] - losses[name]
+            low, high = bootstrap.interval_of_mean(gain)
+            doubling[name] = {"gain": float(gain.mean()), "low": low, "high": high}
+    found = {"key": key, "points": points, "last_doubling": doubling}
+    write_json(path, found)
+    return found
+
+
+def _fit_all(
+    run: Run, models: list[str], labels: np.ndarray, folds: np.ndarray
+) -> dict[tuple[str, float], tuple[float, np.ndarray] | None]:
+    """Return, by model and share, the mean number of training rows and the loss of each row.
+
+    None where a share is too small for one of the folds.
+    """
+    units = [(m, share, int(k)) for m in models for share in SHARES for k in np.unique(folds)]
+    cores = cpu_count()
+    workers = max(1, min(run.competition.jobs or cores, len(units)))
+    work = Parallel(n_jobs=workers, return_as="generator")(
+        delayed(_fit_on_share)(run, m, k, share, max(1, cores // workers)) for m, share, k in units
+    )
+    made = track(work, "fitting on parts of the data", total=len(units))
+    done = dict(zip(units, made, strict=True))
+    found: dict[tuple[str, float], tuple[float, np.ndarray] | None] = {}
+    for name in models:
+        for share in SHARES:
+            parts = [part for (m, s, _), part in done.items() if (m, s) == (name, share)]
+            found[name, share] = None
+            if all(part is not None for part in parts):
+                loss = np.empty(len(labels))
+                for _, places, probabilities in parts:
+                    loss[places] = row_log_loss(labels[places], probabilities)
+                found[name, share] = float(np.mean([n for n, *_ in parts])), loss
+    return found
+
+
+def _fit_on_share(
+    run: Run, model: str, fold: int, share: float, threads: int = 1
+) -> tuple[int, np.ndarray, np.ndarray] | None:
+    """Fit one model on a share of the training rows of a fold, whole groups drawn at random.
+
+    Nothing is stored. A smaller share of the same fold is a part of a larger one.
+
+    Parameters
+    ----------
+    run, model, fold, threads
+        As in `crossval.unit.run_unit`.
+    share : float
+        Of the groups, above 0 and at most 1.
+
+    Returns
+    -------
+    tuple or None
+        Rows fitted on, positions of the fold's rows, and their probabilities, shape (n, C); None
+        where the share holds too few rows of a class to fit on.
+    """
+    classes, kind = class_names(run), model_class(model)
+    folds = pd.read_parquet(run.folds)["fold"].to_numpy()
+    data = rows.load(run, "train", classes, features=kind.uses_features)
+    inside = np.flatnonzero(folds != fold)
+    codes, groups = pd.factorize(data.groups[inside])
+    rank = np.random.default_rng(run.competition.seed + fold).permutation(len(groups))
+    train = data.take(inside[rank[codes] < round(share * len(groups))])
+    if np.bincount(train.labels, minlength=len(classes)).min() < _FEWEST_OF_A_CLASS:
+        return None
+    left_out = np.flatnonzero(folds == fold)
+    validation = data.take(left_out)
+    task, factors = make_task(run, model, fold, train.labels, classes, threads)
+    if run.competition.weights.oversample:
+        train = train.take(class_weights.oversample(train.labels, task.seed))
+    with threadpool_limits(threads):
+        fitted = kind.fit(train, task, validation if kind.uses_validation else None)
+        found = class_weights.correct(fitted.predict(validation.without_labels()), factors)
+    remove(task.scratch)
+    return len(train), left_out, found

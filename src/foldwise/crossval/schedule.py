@@ -1,0 +1,183 @@
+"""The folds of the transformer: several side by side, several processes on one, or within a time.
+
+Writes models/bert/plan.json where a time budget made less of the training: what each fold was
+       trained with, and the folds that were left out.
+"""
+
+import os
+import time
+from dataclasses import asdict, replace
+from typing import Any
+
+import pandas as pd
+from joblib import Parallel, cpu_count, delayed
+
+from foldwise.backbone.device import workers
+from foldwise.config.competition import Competition
+from foldwise.config.run import Run, config_hash
+from foldwise.crossval.assembly import assemble, fit_models
+from foldwise.crossval.stored import is_stored
+from foldwise.crossval.unit import run_unit
+from foldwise.data.cleaned import table_path
+from foldwise.errors import UserError
+from foldwise.files import read_json, remove, write_json
+from foldwise.finetune import disk, distributed
+from foldwise.finetune.budget import Allowance, Cost, DoesNotFit, Plan, clock, shrink
+from foldwise.hashing import content_hash
+from foldwise.terminal import warn
+
+MODEL = "bert"
+# Of a time budget, kept for what comes after the transformers: blend, submission, report.
+_RESERVE = 0.03
+
+
+def fit(run: Run) -> None:
+    """Fit every fold of the transformer that is not stored yet, and join them."""
+    config, n = run.competition.bert, run.competition.folds.n
+    limited = bool(run.time_budget)
+    plans = _recorded(run) if limited else {}
+    waiting = [k for k in range(n) if not _is_stored(run, k, plans)]
+    together = distributed.world() > 1
+    jobs = 1 if together else min(workers(config.workers), max(1, len(waiting)))
+    disk.check(run.output, len(waiting), jobs, config)
+    if not limited:
+        remove(run.model(MODEL) / "plan.json")
+    if limited and waiting:
+        _fit_within(run, waiting, plans, jobs)
+    elif together:
+        for fold in waiting:
+            _lead(run, fold)
+    elif waiting:
+        fit_models(run, [MODEL], jobs)
+    assemble(run, MODEL)
+
+
+def follow(run: Run) -> None:
+    """Help the leader with one fold after another until it says that there are no more."""
+    while (message := distributed.tell()) is not None:
+        competition, fold = message
+        run = replace(run, competition=Competition.restore(competition))
+        run_unit(run, MODEL, fold, _threads(1))
+
+
+def _lead(run: Run, fold: int) -> None:
+    distributed.tell((run.competition.model_dump(mode="json"), fold))
+    run_unit(run, MODEL, fold, _threads(1))
+
+
+def _fit_within(run: Run, waiting: list[int], plans: dict[int, Plan], jobs: int) -> None:
+    """Fit as much of the folds as the time allows."""
+    config, n = run.competition.bert, run.competition.folds.n
+    until = run.started + run.time_budget * (1 - _RESERVE)
+    plan = Plan(config.seeds, len(waiting), config.epochs, config.max_length)
+    finished = [k for k in range(n) if k not in waiting]
+    left_out: list[int] = []
+    while waiting:
+        if time.time() >= until and finished:
+            left_out, waiting = left_out + waiting, []
+            break
+        wave = waiting[:jobs]
+        reduced = _reduced(run, plan)
+        allowance = Allowance(
+            until=until,
+            rounds=-(-len(waiting) // jobs),
+            seeds=plan.seeds,
+            all_seeds=plan.seeds,
+            rows=_test_rows(run),
+        )
+        units = (delayed(run_unit)(reduced, MODEL, k, _threads(jobs), allowance) for k in wave)
+        try:
+            Parallel(n_jobs=len(wave))(units)
+        except DoesNotFit as error:
+            # Others of the wave may have ended before; what they stored stays.
+            stored = [k for k in wave if is_stored(reduced, MODEL, k)]
+            finished, plans = finished + stored, plans | dict.fromkeys(stored, plan)
+            waiting = [k for k in waiting if k not in stored]
+            plan = _cut(run, replace(plan, folds=len(waiting)), error.cost, until, jobs, finished)
+            left_out, waiting = left_out + waiting[plan.folds :], waiting[: plan.folds]
+            continue
+        finished += wave
+        plans |= dict.fromkeys(wave, plan)
+        waiting = waiting[len(wave) :]
+        plan = replace(plan, folds=len(waiting))
+        _record(run, plans, left_out + waiting)
+    for fold in left_out:
+        # A model of an earlier configuration may lie there; nothing must take it for this one's.
+        remove(run.fold(MODEL, fold))
+    _record(run, plans, left_out)
+
+
+def _cut(run: Run, plan: Plan, cost: Cost, until: float, jobs: int, finished: list[int]) -> Plan:
+    """Return a plan that fits, and say what goes; or refuse, as the configuration says."""
+    seconds = until - time.time()
+    if run.competition.bert.over_budget == "stop":
+        whole = -(-plan.folds // jobs) * cost.fold(plan)
+        raise UserError(
+            f"time budget: {clock(seconds)} left, the {plan.folds} folds to come need about "
+            f"{clock(whole)}; bert.over_budget is 'stop', finished ones are kept"
+        )
+    smaller = shrink(plan, cost, seconds, jobs, least=0 if finished else 1)
+    if smaller is None:
+        raise UserError(
+            f"time budget: {clock(seconds)} left is too short for one fold of one epoch at the "
+            "shortest length; go on without it: --models and all but bert"
+        )
+    _tell(plan, smaller)
+    return smaller
+
+
+def _tell(old: Plan, new: Plan) -> None:
+    changes = [
+        f"{name.replace('_', ' ')} {before} -> {after}"
+        for (name, before), after in zip(asdict(old).items(), asdict(new).values(), strict=True)
+        if before != after
+    ]
+    warn(f"time budget: less is trained: {', '.join(changes)}")
+
+
+def _reduced(run: Run, plan: Plan) -> Run:
+    """Return the run with the configuration of a plan."""
+    values: dict[str, Any] = asdict(plan)
+    del values["folds"]
+    bert = run.competition.bert.model_copy(update=values)
+    return replace(run, competition=run.competition.model_copy(update={"bert": bert}))
+
+
+def _is_stored(run: Run, fold: int, plans: dict[int, Plan]) -> bool:
+    if is_stored(run, MODEL, fold):
+        return True
+    return fold in plans and is_stored(_reduced(run, plans[fold]), MODEL, fold)
+
+
+def _key(run: Run) -> str:
+    return content_hash(config_hash(run, ("bert", "folds")))
+
+
+def _recorded(run: Run) -> dict[int, Plan]:
+    """Return what the folds of an earlier run with a time budget were trained with."""
+    found = read_json(run.model(MODEL) / "plan.json")
+    if not found or found["key"] != _key(run):
+        return {}
+    return {int(fold): Plan(**plan) for fold, plan in found["folds"].items()}
+
+
+def _record(run: Run, plans: dict[int, Plan], left_out: list[int]) -> None:
+    config = run.competition.bert
+    whole = (config.seeds, config.epochs, config.max_length)
+    less = {k: p for k, p in plans.items() if (p.seeds, p.epochs, p.max_length) != whole}
+    if not less and not left_out:
+        remove(run.model(MODEL) / "plan.json")
+        return
+    folds = {str(fold): asdict(plan) for fold, plan in sorted(plans.items())}
+    record = {"key": _key(run), "folds": folds, "dropped": sorted(left_out)}
+    write_json(run.model(MODEL) / "plan.json", record)
+
+
+def _threads(jobs: int) -> int:
+    # A launcher's processes share the cores of their machine too.
+    return max(1, cpu_count() // (jobs * int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
+
+
+def _test_rows(run: Run) -> int:
+    path = table_path(run, "test")
+    return len(pd.read_parquet(path, columns=["id"])) if path.exists() else 0

@@ -1,0 +1,92 @@
+"""What was found in the data: duplicates, conflicts, balance, lengths, overlap with the test."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from foldwise.data.cleaning import TURN, normalise_column
+
+_QUANTILES = {"min": 0, "5 %": 5, "25 %": 25, "median": 50, "75 %": 75, "95 %": 95, "max": 100}
+_SHINGLE = 5  # words; two texts are near duplicates if their smallest shingle hashes agree
+_SKETCH = 4
+
+
+def audit_table(table: pd.DataFrame, text: list[str]) -> dict[str, Any]:
+    """Describe one canonical table.
+
+    Parameters
+    ----------
+    table : DataFrame
+        `id`, text columns, `group` and, in training, `label`.
+    text : list of str
+        The text columns.
+
+    Returns
+    -------
+    dict
+        Plain data for `audit.json`.
+    """
+    exact = pd.Series(pd.factorize(pd.MultiIndex.from_frame(table[text]))[0])
+    keys = [
+        " | ".join(row) for row in zip(*(normalise_column(table[c]) for c in text), strict=True)
+    ]
+    alike = pd.Series(pd.factorize(np.array(keys, dtype=object))[0])
+    sizes = table["group"].value_counts()
+    facts: dict[str, Any] = {
+        "exact_duplicates": int(exact.duplicated().sum()),
+        "same_but_for_case_and_punctuation": int(
+            alike.duplicated().sum() - exact.duplicated().sum()
+        ),
+        "near_duplicates": _near_duplicates(keys, alike.to_numpy()),
+        "groups": len(sizes),
+        "largest_group": int(sizes.iloc[0]),
+        "empty_texts": {column: int((table[column] == "").sum()) for column in text},
+        "lengths": {column: _lengths(table[column]) for column in text},
+    }
+    if "label" in table:
+        labels = pd.Series(pd.factorize(table["label"])[0])
+        facts["conflicting_labels"] = int((labels.groupby(alike).nunique() > 1).sum())
+        facts["class_balance"] = {str(k): int(v) for k, v in table["label"].value_counts().items()}
+    return facts
+
+
+def _lengths(texts: pd.Series) -> dict[str, dict[str, float]]:
+    chars = texts.str.len().to_numpy(dtype=float)
+    words = np.array([len(text.split()) for text in texts], dtype=float)
+    turns = np.array([text.count(TURN) + 1 for text in texts], dtype=float)
+    facts = {"characters": _quantiles(chars), "words": _quantiles(words)}
+    if turns.max() > 1:
+        facts["turns"] = _quantiles(turns)
+    return facts
+
+
+def _quantiles(values: np.ndarray) -> dict[str, float]:
+    return {name: float(np.percentile(values, q)) for name, q in _QUANTILES.items()}
+
+
+def _near_duplicates(keys: list[str], alike: np.ndarray) -> int:
+    """Count rows whose sketch of word shingles equals that of an earlier, different row.
+
+    A bottom-k sketch (Broder, 1997) with k = 4: texts that share nearly all shingles of five
+    words agree in it, at a cost linear in the text.
+    """
+    seen: dict[tuple[int, ...], int] = {}
+    found = 0
+    for key, code in zip(keys, alike, strict=True):
+        sketch = shingle_sketch(key)
+        if sketch and seen.setdefault(sketch, code) != code:
+            found += 1
+    return found
+
+
+def shingle_sketch(key: str) -> tuple[int, ...]:
+    """Return the smallest hashes of a text's word shingles; nothing for a text too short."""
+    words = key.split()
+    if len(words) < 2 * _SHINGLE:
+        return ()
+    codes = pd.util.hash_array(np.array(words, dtype=object), categorize=False)
+    window = np.lib.stride_tricks.sliding_window_view(codes, _SHINGLE)
+    mixed = (window * np.arange(1, 2 * _SHINGLE, 2, dtype=np.uint64)).sum(axis=1)
+    mixed = (mixed ^ (mixed >> np.uint64(31))) * np.uint64(0x9E3779B97F4A7C15)
+    return tuple(np.unique(mixed)[:_SKETCH].tolist())

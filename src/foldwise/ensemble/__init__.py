@@ -1,0 +1,4 @@
+"""Blends of out-of-fold predictions, ours or other people's, judged nested.
+
+Also the blend at work on new texts.
+"""

@@ -1,0 +1,76 @@
+"""The leaderboard: a row a model and the ensemble, and how it looks in a terminal."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from foldwise.config.run import Run
+from foldwise.files import read_json
+
+COLUMNS = (
+    "model", "log_loss", "log_loss_low", "log_loss_high", "accuracy", "precision_macro",
+    "recall_macro", "f1_macro", "ece", "train_seconds", "predict_seconds", "peak_memory_mb",
+    "device",
+)  # fmt: skip
+
+
+def order(table: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Sort the models: the prior first, then by the deciding metric, the ensemble last."""
+    rank = {"prior": 0, "ensemble": 2}
+    keys = pd.DataFrame(
+        {
+            "place": table["model"].map(lambda name: rank.get(name, 1)),
+            "score": table[metric] if metric == "log_loss" else -table[metric],
+        }
+    )
+    return table.loc[keys.sort_values(["place", "score"], kind="stable").index, list(COLUMNS)]
+
+
+def render(output: Path) -> str:
+    """Return the leaderboard of a finished run as aligned text of at most 100 columns."""
+    table = pd.read_csv(output / "leaderboard.csv")
+    facts = read_json(output / "report.json") or {}
+    wide = max(11, *(len(name) + 1 for name in table["model"]))
+    head = (
+        f"{'model':<{wide}}{'log loss':>9}  {'95 % interval':<17}{'accuracy':>8}{'F1':>7}{'ECE':>7}"
+    )
+    lines = [f"{head}{'train s':>9}{'memory MB':>11}  device"]
+    level = facts.get("confidence", 0.95)
+    lines[0] = lines[0].replace("95 %", f"{100 * level:.0f} %")
+    for row in table.itertuples(index=False):
+        interval = f"{row.log_loss_low:.4f} – {row.log_loss_high:.4f}"
+        lines.append(
+            f"{row.model:<{wide}}{row.log_loss:>9.4f}  {interval:<17}{row.accuracy:>8.3f}"
+            f"{row.f1_macro:>7.3f}{row.ece:>7.3f}{_known(row.train_seconds, 1):>9}"
+            f"{_known(row.peak_memory_mb, 0):>11}  {row.device}"
+        )
+    bayes = facts.get("bayes")
+    if bayes:
+        lines.append(
+            f"{'Bayes floor':<{wide}}{bayes['log_loss']:>9.4f}  simulated arena, not human votes"
+        )
+    if facts.get("foreign"):
+        lines.append("predictions made elsewhere: that they are out of fold is taken on trust")
+    else:
+        lines.append("out of fold: every row is scored by models that never saw it or its group")
+    return "\n".join(lines)
+
+
+def blends(run: Run) -> str:
+    """Return the models' scores, every candidate's nested one and the weights as aligned text."""
+    record = read_json(run.ensemble / "weights.json")
+    weights = record["weights"]
+    wide = max(22, *(len(name) + 2 for name in weights))
+    lines = [f"{'out of fold':<{wide}}{'log loss':>9}{'accuracy':>10}{'weight':>8}"]
+    for name, weight in weights.items():
+        own = read_json(run.model(name) / "metrics.json")["overall"]
+        lines.append(f"{name:<{wide}}{own['log_loss']:>9.4f}{own['accuracy']:>10.4f}{weight:>8.3f}")
+    lines += ["", f"{'blend, judged nested':<{wide}}{'log loss':>9}"]
+    for tried in record["methods"]:
+        used = "  used" if tried["method"] == record["method"] else ""
+        lines.append(f"{tried['title']:<{wide}}{tried['nested_log_loss']:>9.4f}{used}")
+    return "\n".join(lines)
+
+
+def _known(value: float, digits: int) -> str:
+    return "–" if pd.isna(value) else f"{value:,.{digits}f}"

@@ -1,0 +1,139 @@
+"""The report as a page and as Markdown: figures in both themes, numbers, hostile text made safe."""
+
+import base64
+import io
+import math
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from matplotlib.figure import Figure
+
+from foldwise.report import figures as drawn
+from foldwise.report import plots, style, verdict
+from foldwise.report.evidence import Evidence
+
+_MARKDOWN = re.compile(r"([\\`*_\[\]!#~$])")
+_PER_INCH = 108  # pixels of a page; the figures hold half as many again, for fine screens
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def figures(
+    evidence: Evidence, table: pd.DataFrame, facts: dict[str, Any]
+) -> Iterator[tuple[str, Figure]]:
+    """Yield the name and the drawing of every figure of the report, one at a time."""
+    floor = facts["bayes"]["log_loss"] if facts["bayes"] else None
+    models = {m: p for m, p in evidence.probabilities.items() if m != "prior"}
+    noise = max((entry["band"] for entry in facts["seed_noise"].values()), default=None)
+    alike = facts["error_correlation"]
+    yield "log_loss", plots.loss_intervals(table, floor)
+    yield "differences", drawn.differences(facts["differences"], noise)
+    yield "folds", plots.fold_scores(facts["fold_log_loss"])
+    yield "weights", plots.weights(facts["ensemble"]["weights"])
+    if facts["left_out"]:
+        yield "left_out", drawn.left_out(facts["left_out"])
+    if len(alike["models"]) > 1:
+        yield "errors", drawn.error_correlation(alike["models"], alike["correlation"])
+    yield "reliability", drawn.reliability(evidence.labels, models, evidence.bootstrap)
+    yield "class_balance", plots.class_balance(facts["audit"]["train"]["class_balance"])
+    if any(entry["low"] is not None for entry in facts["slices"]):
+        yield "slices", drawn.slices(facts["slices"], facts["focus"])
+    if facts["learning_curve"] and facts["learning_curve"]["points"]:
+        yield "learning_curve", drawn.learning_curve(facts["learning_curve"]["points"])
+    for name in models:
+        matrix = facts["class_reports"][name]["confusion"]
+        yield f"confusion_{name}", plots.confusion(matrix, evidence.classes, name)
+    for name, folds in facts["fold_details"].items():
+        figure = plots.curves(name, folds)
+        if figure is not None:
+            yield f"curves_{name}", figure
+
+
+def both_themes(figure: Figure) -> dict[str, bytes]:
+    """Return a figure as PNG for the light and for the dark theme; it is left dark."""
+    found = {}
+    for theme in ("light", "dark"):
+        buffer = io.BytesIO()
+        style.save(figure, buffer, dark=theme == "dark")
+        found[theme] = buffer.getvalue()
+        figure.set_layout_engine("none")  # laid out once: the other theme moves nothing
+    return found
+
+
+def render(form: str, facts: dict[str, Any], images: dict[str, dict[str, bytes]]) -> str:
+    """Return `report.md` or `report.html` as text.
+
+    Parameters
+    ----------
+    form : str
+        "md" or "html".
+    facts : dict
+        The content of `report.json`.
+    images : dict of str to dict
+        By figure name, as `both_themes` returns them.
+    """
+    templates = Environment(
+        loader=PackageLoader("foldwise.report", "templates"),
+        autoescape=select_autoescape(enabled_extensions=("html.jinja",)),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    templates.filters |= {
+        "cell": cell,
+        "num": number,
+        "span": span,
+        "percent": percent,
+        "p": p_value,
+        "embedded": lambda png: "data:image/png;base64," + base64.b64encode(png).decode(),
+        "width": width,
+        "called": verdict.called,
+        "thousands": lambda value: number(value, 0),
+    }
+    text = templates.get_template(f"report.{form}.jinja").render(**facts, images=images)
+    return _CONTROL.sub("", text)
+
+
+def width(png: bytes) -> int:
+    """Return how wide a figure is shown, in pixels of a page: its inches as a desk shows them."""
+    return round(_PER_INCH * int.from_bytes(png[16:20], "big") / style.STYLE["figure.dpi"])
+
+
+def number(value: float | None, digits: int = 4) -> str:
+    """Return a number with so many decimals, none of them "-0.0"; a dash where it is not known."""
+    return "–" if value is None else f"{value:z,.{digits}f}"
+
+
+def span(low_high: list[float | None], digits: int = 4) -> str:
+    """Return an interval; a dash where it is not known."""
+    low, high = low_high
+    return "–" if low is None or high is None else f"{low:z.{digits}f} to {high:z.{digits}f}"
+
+
+def percent(share: float) -> str:
+    """Return a share in percent, one decimal."""
+    return f"{100 * share:.1f} %"
+
+
+def p_value(value: float) -> str:
+    """Return a p value with three decimals, and very small ones as such."""
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def cell(text: object) -> str:
+    """Make text safe inside a Markdown table: no tags, links, marks, pipes or line breaks."""
+    plain = _MARKDOWN.sub(r"\\\1", " ".join(str(text).split()))
+    for sign, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("|", "&#124;")):
+        plain = plain.replace(sign, entity)
+    return plain.replace("://", ":&#8203;//")  # an address would become a link without this
+
+
+def without_nan(value: Any) -> Any:
+    """Return plain data with None for what is not a number, as JSON wants it."""
+    if isinstance(value, dict):
+        return {key: without_nan(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_nan(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,160 @@
+"""What a reader must not miss: every warning of the report, and what is as it should be.
+
+Reads  features/features.json, clean/audit.json, tune/<model>.json
+"""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from foldwise.config.run import Run
+from foldwise.ensemble import pools
+from foldwise.files import read_json
+from foldwise.report.evidence import Evidence
+from foldwise.scoring.metrics import row_log_loss
+
+_WORST_ECE = 0.1
+_FEW_GROUPS = 50
+_TWINS = 0.01  # share of rows with a twin across folds from which a warning is due
+_GIVEAWAY = 0.2  # one word's Youden's J is short of 1 by less than this over the classes
+_SHIFT = 0.65  # AUC of telling test rows from training rows
+_TOO_GOOD = 0.02  # share of the prior's log loss
+_NUMBER = 0.98  # AUC of a single number
+_CHECKED_NUMBERS = ("place in the file", "id")
+
+
+def warnings(
+    evidence: Evidence, table: pd.DataFrame, leaks: dict[str, Any] | None, run: Run
+) -> list[str]:
+    """Return every sentence that a reader must not miss."""
+    found = []
+    scores = table.set_index("model")
+    if "prior" in scores.index:
+        prior = scores.loc["prior", "log_loss"]
+        for name in scores.index.drop(["prior"]):
+            loss = scores.loc[name, "log_loss"]
+            if loss >= prior:
+                found.append(f"{name} {_no_better(evidence, name)}")
+            elif loss < _TOO_GOOD * prior:
+                found.append(
+                    f"{name} is too good to be true (log loss {loss:z.4f}): suspect a leak."
+                )
+    for name in scores.index:
+        if scores.loc[name, "ece"] > _WORST_ECE:
+            found.append(
+                f"{name} is badly calibrated: its confidence is off by "
+                f"{scores.loc[name, 'ece']:.2f} on average."
+            )
+    found += _leak_warnings(leaks, len(evidence.labels), len(evidence.classes))
+    if evidence.bootstrap.n_groups < _FEW_GROUPS:
+        found.append(
+            f"Only {evidence.bootstrap.n_groups} groups: every interval here is a rough one."
+        )
+    for name, facts in evidence.metrics.items():
+        found += [f"{name}: {note}" for note in facts.get("notes", []) if not _expected(note)]
+    found += tuned_settings(run)
+    features = read_json(run.features / "features.json") or {}
+    found += features.get("notes", [])
+    audit = read_json(run.clean / "audit.json") or {}
+    for split in ("train", "test"):
+        found += audit.get(split, {}).get("warnings", [])
+    if not run.competition.folds.stratify:
+        found.append("The folds were drawn without regard to the classes.")
+    return found
+
+
+def _no_better(evidence: Evidence, name: str) -> str:
+    """Say why a model's log loss is no lower than that of the class frequencies."""
+    labels, own = evidence.labels, evidence.probabilities
+    scaled = pools.nested("log_linear", own[name][None], labels, evidence.folds)
+    loss = row_log_loss(labels, scaled)
+    gain = row_log_loss(labels, own["prior"]) - loss
+    if evidence.bootstrap.interval_of_mean(gain)[0] > 0:
+        return (
+            "is over-confident: no lower log loss than the class frequencies alone, but "
+            f"{loss.mean():.4f} recalibrated."
+        )
+    return "did not learn: no lower log loss than the class frequencies alone."
+
+
+def remarks(evidence: Evidence) -> list[str]:
+    """Return what the models noted that is as it should be."""
+    return [
+        f"{name}: {note}"
+        for name, facts in evidence.metrics.items()
+        for note in facts.get("notes", [])
+        if _expected(note)
+    ]
+
+
+def _leak_warnings(leaks: dict[str, Any] | None, n: int, n_classes: int) -> list[str]:
+    if leaks is None:
+        return []
+    found = []
+    for twins in leaks["twins"]:
+        rows = twins["exact_across_folds"] + twins["near_across_folds"]
+        # In a pair the answers may repeat; the whole row, or an only text, may not.
+        if twins is leaks["twins"][-1] and rows > _TWINS * n:
+            found.append(
+                f"Leak suspected: {rows:,} rows ({100 * rows / n:.1f} %) have an exact or near "
+                "twin in another fold; group by what they share (data.group)."
+            )
+    for word in leaks["words"]:
+        # The more classes, the narrower their topics: of 77 many have a word of their own.
+        if word["j"] >= 1 - _GIVEAWAY / n_classes:
+            found.append(
+                f"Leak suspected: the word {word['word']!r} in {word['text']} stands in "
+                f"{100 * word['in_class']:.0f} % of class {word['class']!r} and "
+                f"{100 * word['elsewhere']:.0f} % of the rest."
+            )
+    for number in leaks["numbers"]:
+        if number["auc"] >= _NUMBER and number["number"] not in _CHECKED_NUMBERS:
+            found.append(
+                f"Leak suspected: {number['number']} alone tells class {number['class']!r} "
+                f"(AUC {number['auc']:.3f})."
+            )
+    shift = leaks["shift"]
+    if shift and shift["low"] > _SHIFT:
+        found.append(
+            f"Train and test differ: a quick model tells them apart with AUC {shift['auc']:.3f} "
+            f"({shift['low']:.3f} to {shift['high']:.3f}); the test score may be another one."
+        )
+    return found
+
+
+def _expected(note: str) -> bool:
+    # A new classification head is what fine-tuning starts from; all else is worth a warning.
+    return "head" in note and ("is new" in note or "newly initialised" in note)
+
+
+def tuned_path(run: Run, model: str) -> Path:
+    """Path of what `tune` found for a model."""
+    return run.output / "tune" / f"{model}.json"
+
+
+def tuned_settings(run: Run) -> list[str]:
+    """Return a sentence for each model that was run with the settings that `tune` found."""
+    found = []
+    for model in run.competition.models:
+        record = read_json(tuned_path(run, model))
+        if record and _is_used(run, model, record["values"]):
+            found.append(
+                f"{model}: its settings are the best of {record['trials']} trials of tune on "
+                f"these very folds, so its score is optimistic{_by_how_much(record)}"
+            )
+    return found
+
+
+def _is_used(run: Run, model: str, values: dict[str, Any]) -> bool:
+    section = run.competition.section(model)[model]
+    return all(section.get(key) == value for key, value in values.items())
+
+
+def _by_how_much(record: dict[str, Any]) -> str:
+    if "nested" not in record:
+        return "; tune --nested says by how much."
+    return (
+        f": {record['metric']} {record['nested']:.4f} where they are chosen without the fold they "
+        f"are judged on, against {record['tuned']:.4f} (difference {record['optimism']:+.4f})."
+    )

@@ -1,0 +1,176 @@
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from foldwise.ensemble import external
+from foldwise.errors import UserError
+from foldwise.stages.stage import execute
+
+N = 60
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Labels of three classes with ids, and probabilities as an array."""
+    generator = np.random.default_rng(0)
+    labels = np.arange(N) % 3
+    p = generator.dirichlet(np.ones(3), N) * 0.5 + 0.5 * np.eye(3)[labels]
+    ids = [f"r{i}" for i in range(N)]
+    pd.DataFrame({"id": ids, "label": labels}).to_csv(tmp_path / "y.csv", index=False)
+    np.save(tmp_path / "a.npy", p)
+    return tmp_path, labels, p, ids
+
+
+def table(ids, p, columns):
+    made = pd.DataFrame(p, columns=columns)
+    made.insert(0, "id", ids)
+    return made
+
+
+def test_the_three_file_types_hold_the_same(files):
+    folder, labels, p, ids = files
+    table(ids, p, ["x", "y", "z"]).to_csv(folder / "b.csv", index=False)
+    table(ids, p, ["x", "y", "z"]).to_parquet(folder / "c.parquet")
+    oof = [str(folder / name) for name in ("a.npy", "b.csv", "c.parquet")]
+    found = external.read(oof, folder / "y.csv")
+    assert list(found.probabilities) == ["a", "b", "c"]
+    assert found.classes == ["x", "y", "z"]
+    assert found.labels.tolist() == labels.tolist()
+    for values in found.probabilities.values():
+        np.testing.assert_allclose(values, p, atol=1e-12)
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 1000))
+def test_rows_are_matched_by_id_and_columns_by_name_whatever_their_order(tmp_path_factory, seed):
+    folder = tmp_path_factory.mktemp("shuffled")
+    generator = np.random.default_rng(seed)
+    names = np.array(["ant", "bee", "cat"])
+    labels = names[np.arange(N) % 3]
+    p = generator.dirichlet(np.ones(3), N)
+    ids = [f"r{i}" for i in range(N)]
+    pd.DataFrame({"id": ids, "label": labels}).to_csv(folder / "y.csv", index=False)
+    rows, columns = generator.permutation(N), generator.permutation(3)
+    shuffled = table(np.array(ids)[rows], p[rows][:, columns], names[columns])
+    shuffled.to_parquet(folder / "m.parquet")
+    found = external.read([str(folder / "m.parquet")], folder / "y.csv")
+    place = [found.classes.index(name) for name in names]
+    np.testing.assert_allclose(found.probabilities["m"][:, place], p, atol=1e-12)
+    assert [found.classes[k] for k in found.labels] == labels.tolist()
+
+
+def test_labels_may_be_one_hot_columns_or_an_array(files):
+    folder, labels, _, ids = files
+    one_hot = pd.DataFrame(np.eye(3, dtype=int)[labels], columns=["p", "q", "r"])
+    one_hot.insert(0, "id", ids)
+    one_hot.to_csv(folder / "hot.csv", index=False)
+    np.save(folder / "y.npy", labels)
+    np.save(folder / "hot.npy", np.eye(3)[labels])
+    for name in ("hot.csv", "y.npy", "hot.npy"):
+        found = external.read([str(folder / "a.npy")], folder / name)
+        assert found.labels.tolist() == labels.tolist()
+    assert external.read([str(folder / "a.npy")], folder / "hot.csv").classes == ["p", "q", "r"]
+
+
+def test_labels_may_be_booleans_and_ids_numbers_of_any_type(files):
+    folder, labels, p, _ = files
+    one_hot = pd.DataFrame(np.eye(3)[labels] == 1, columns=["p", "q", "r"])
+    one_hot.insert(0, "id", np.arange(N))
+    one_hot.to_csv(folder / "hot.csv", index=False)
+    table(np.arange(N, dtype=float), p, ["p", "q", "r"]).to_parquet(folder / "b.parquet")
+    found = external.read([str(folder / "b.parquet")], folder / "hot.csv")
+    assert found.labels.tolist() == labels.tolist()
+    np.testing.assert_allclose(found.probabilities["b"], p)
+
+
+def test_one_column_is_the_probability_of_the_second_of_two_classes(tmp_path):
+    np.save(tmp_path / "y.npy", np.array([0, 1, 1, 0]))
+    np.save(tmp_path / "p.npy", np.array([0.1, 0.9, 0.8, 0.3]))
+    found = external.read([str(tmp_path / "p.npy")], tmp_path / "y.npy")
+    np.testing.assert_allclose(found.probabilities["p"][:, 1], [0.1, 0.9, 0.8, 0.3])
+
+
+def broken(name):
+    """Make one fault in an array, and the words that must name it."""
+    return {
+        "logits": (lambda p: np.log(p), "row 1 .*give probabilities"),
+        "nan": (lambda p: np.where(np.arange(N)[:, None] == 4, np.nan, p), "row 5 .*missing"),
+        "short": (lambda p: p[:-1], "59 rows, but the labels file has 60"),
+        "classes": (lambda p: p[:, :2] / p[:, :2].sum(1, keepdims=True), "2 columns|classes"),
+    }[name]
+
+
+@pytest.mark.parametrize("fault", ["logits", "nan", "short", "classes"])
+def test_a_fault_is_one_line_with_its_file_and_row(files, fault):
+    folder, _, p, _ = files
+    make, words = broken(fault)
+    np.save(folder / "bad.npy", make(p))
+    with pytest.raises(UserError, match=words) as caught:
+        external.read([str(folder / "bad.npy")], folder / "y.csv")
+    assert "\n" not in str(caught.value)
+    assert "y.csv" in str(caught.value) or "bad.npy" in str(caught.value)
+
+
+def test_ids_must_be_the_labelled_ones(files):
+    folder, _, p, ids = files
+    strange = ["other", *ids[1:]]
+    table(strange, p, ["x", "y", "z"]).to_csv(folder / "b.csv", index=False)
+    with pytest.raises(UserError, match="1 of the 60 labelled ids are missing.*'r0'"):
+        external.read([str(folder / "b.csv")], folder / "y.csv")
+    twice = [ids[1], *ids[1:]]
+    table(twice, p, ["x", "y", "z"]).to_csv(folder / "c.csv", index=False)
+    with pytest.raises(UserError, match="'r1' stands there twice"):
+        external.read([str(folder / "c.csv")], folder / "y.csv")
+
+
+def test_files_that_are_no_arrays_say_so(files):
+    folder, *_ = files
+    (folder / "junk.npy").write_bytes(b"junk")
+    np.save(folder / "objects.npy", np.array([{"a": 1}] * N), allow_pickle=True)
+    for name in ("junk.npy", "objects.npy", "absent.npy", "a.xlsx"):
+        with pytest.raises(UserError, match=name.replace(".", r"\.")):
+            external.read([str(folder / name)], folder / "y.csv")
+
+
+def test_names_are_those_of_the_files_and_can_be_given(files):
+    folder, _, p, _ = files
+    np.save(folder / "ensemble.npy", p)
+    with pytest.raises(UserError, match="'ensemble' is taken"):
+        external.read([str(folder / "ensemble.npy")], folder / "y.csv")
+    given = [f"blend={folder / 'ensemble.npy'}", str(folder / "a.npy")]
+    assert list(external.read(given, folder / "y.csv").probabilities) == ["blend", "a"]
+    with pytest.raises(UserError, match="both called 'a'"):
+        external.read([str(folder / "a.npy")] * 2, folder / "y.csv")
+
+
+def test_files_that_were_validated_on_different_folds_are_refused(files):
+    folder, _, p, ids = files
+    for name, fold in (("b", np.arange(N) % 3), ("c", np.arange(N) // 20)):
+        table(ids, p, ["x", "y", "z"]).assign(fold=fold).to_parquet(folder / f"{name}.parquet")
+    oof = [str(folder / "b.parquet"), str(folder / "c.parquet")]
+    assert external.read(oof[:1], folder / "y.csv").folds.tolist() == (np.arange(N) % 3).tolist()
+    with pytest.raises(UserError, match="not validated on the same folds"):
+        external.read(oof, folder / "y.csv")
+
+
+def test_the_ensemble_stage_runs_on_what_was_imported(files):
+    folder, _, p, _ = files
+    np.save(folder / "b.npy", np.full_like(p, 1 / 3) * 0.5 + p * 0.5)
+    found = external.read([str(folder / "a.npy"), str(folder / "b.npy")], folder / "y.csv")
+    run = external.write(found, folder / "out", external.base_competition())
+    assert execute("ensemble", run)
+    oof = pd.read_parquet(run.ensemble / "oof.parquet")
+    assert list(oof["id"]) == [f"r{i}" for i in range(N)]
+    prior = pd.read_parquet(run.model("prior") / "oof.parquet")
+    np.testing.assert_allclose(prior[found.classes].sum(axis=1), 1)
+
+
+def test_a_run_of_the_pipeline_is_never_overwritten(files):
+    folder, *_ = files
+    (folder / "out" / "clean").mkdir(parents=True)
+    (folder / "out" / "clean" / "audit.json").write_text('{"classes": ["a"]}')
+    found = external.read([str(folder / "a.npy")], folder / "y.csv")
+    with pytest.raises(UserError, match="holds a run"):
+        external.write(found, folder / "out", external.base_competition())

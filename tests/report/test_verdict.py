@@ -1,0 +1,136 @@
+"""What the report says in words follows from its numbers."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from foldwise.report.evidence import fold_losses, seed_noise
+from foldwise.report.verdict import _next, _spare, levers
+from foldwise.report.warnings import _leak_warnings
+from foldwise.scoring.bootstrap import GroupBootstrap
+
+
+def lever(name, gain, low, high, measured=True):
+    facts = {"lever": name, "gain": gain, "low": low, "high": high}
+    return facts | {"means": "so it is", "measured": measured}
+
+
+def facts(slice_=None, curve=None):
+    recalibration = {"gain": 0.002, "low": 0.001, "high": 0.003}
+    found = {"focus": "ensemble", "recalibration": recalibration, "learning_curve": curve}
+    return found | {"worst_slice": slice_}
+
+
+WORST = {"respect": "turns", "slice": "2 turns", "share": 0.25, "gap": 0.4}
+WORST |= {"low": 0.3, "high": 0.5, "low_of_all": 0.2, "high_of_all": 0.6}
+
+
+def test_what_was_measured_comes_before_what_is_only_at_stake():
+    curve = {"last_doubling": {"svm": {"gain": 0.01, "low": 0.005, "high": 0.02}}}
+    found = levers(facts(WORST, curve))
+    assert [entry["measured"] for entry in found] == [True, True, False]
+    assert found[0]["lever"] == "more data for svm"
+    assert found[1]["lever"] == "recalibrate the ensemble"
+    stake = found[2]
+    # Its share of the rows times the interval that allows for the choice among all slices.
+    assert (stake["gain"], stake["low"], stake["high"]) == pytest.approx((0.1, 0.05, 0.15))
+
+
+def test_the_advice_is_the_largest_measured_gain_never_a_stake():
+    stake = lever("work on the worst slice", 0.5, 0.4, 0.6, measured=False)
+    said = _next([lever("recalibrate svm", 0.01, 0.005, 0.02), stake], False)
+    assert said.startswith("Do next: recalibrate svm.")
+    said = _next([lever("recalibrate svm", 0.01, -0.005, 0.02), stake], True)
+    assert said.startswith("Do next: another kind of model.")
+    assert "--learning-curve" in said
+    assert "0.5000 of log loss" in said
+
+
+def test_of_many_classes_a_word_of_their_own_is_no_leak():
+    word = {"word": "refund", "text": "text", "class": "refunds", "in_class": 0.94}
+    leaks = {"twins": [], "numbers": [], "shift": None, "words": [word | {"elsewhere": 0.01}]}
+    leaks["words"][0]["j"] = 0.93
+    (said,) = _leak_warnings(leaks, 1000, 2)
+    assert said.startswith("Leak suspected: the word 'refund'")
+    assert _leak_warnings(leaks, 1000, 77) == []
+
+
+def test_a_member_that_nobody_would_miss_is_named_with_what_it_costs():
+    left_out = {
+        "svm": {"gain": 0.001, "low": -0.002, "high": 0.004},
+        "logreg": {"gain": -0.001, "low": -0.003, "high": 0.001},
+        "bert": {"gain": 0.03, "low": 0.02, "high": 0.04},
+    }
+    costs = [{"model": name, "train_seconds": 60.0} for name in left_out]
+    (said,) = _spare(left_out, costs)
+    assert said.startswith("logreg may go: without it the blend's log loss changes by -0.0010")
+    assert "60.0 s" in said
+    assert _spare({"bert": left_out["bert"]}, costs) == []
+
+
+def averaged(*losses_of_folds):
+    """Metrics of a model whose folds of 10 and 30 rows average several seeds."""
+
+    def line(loss):
+        return [
+            {"split": "train", "epoch": 1, "loss": 9.0},
+            {"split": "validation", "epoch": 1, "loss": 5.0},
+            {"split": "validation", "epoch": 2, "loss": loss},
+        ]
+
+    return {
+        "folds": [
+            {"rows": rows, "histories": [line(loss) for loss in losses]}
+            for rows, losses in zip((10, 30), losses_of_folds, strict=True)
+        ]
+    }
+
+
+def test_the_seeds_that_a_model_averages_give_its_seed_noise():
+    evidence = SimpleNamespace(
+        losses={"bert": np.ones(40), "svm": np.ones(40)},
+        metrics={"bert": averaged([1.0, 1.2], [0.8, 1.0]), "svm": {"folds": [{"rows": 40}]}},
+        bootstrap=SimpleNamespace(confidence=0.95),
+    )
+    found = seed_noise(evidence)
+    assert set(found) == {"bert"}
+    assert found["bert"]["log_loss"] == pytest.approx([0.85, 1.05])
+    # t(0.975, 1) * sqrt(2 / 2) * sd: the mean of two seeds varies less than one of them.
+    assert found["bert"]["band"] == pytest.approx(12.7062 * 0.2 / np.sqrt(2), rel=1e-4)
+    evidence.metrics["bert"]["folds"][1]["histories"][1] = []
+    assert seed_noise(evidence) == {}
+
+
+def test_the_losses_of_the_folds_are_those_of_the_leaderboard():
+    generator = np.random.default_rng(0)
+    folds = generator.integers(0, 4, 100)
+    losses = {"svm": generator.random(100), "ensemble": generator.random(100)}
+    found = fold_losses(SimpleNamespace(losses=losses, folds=folds))
+    for name, parts in found.items():
+        assert np.average(parts, weights=np.bincount(folds)) == pytest.approx(losses[name].mean())
+
+
+def test_simultaneous_intervals_hold_all_at_once_and_single_ones_do_not():
+    draws, k, n = 200, 12, 240
+    missed = {"one by one": 0, "all at once": 0}
+    for i in range(draws):
+        generator = np.random.default_rng(i)
+        shared = np.repeat(generator.normal(size=(n // 4, k)), 4, axis=0)
+        values = shared + 0.3 * generator.normal(size=(n, k))  # all means are zero
+        bootstrap = GroupBootstrap(np.arange(n) // 4, 300, seed=i)
+        drawn, means = bootstrap.means(values), values.mean(axis=0)
+        low, high = bootstrap.simultaneous(drawn, means)
+        missed["all at once"] += bool(((low > 0) | (high < 0)).any())
+        single = [bootstrap.interval(column) for column in drawn.T]
+        missed["one by one"] += any(low > 0 or high < 0 for low, high in single)
+    assert missed["all at once"] / draws < 0.1
+    assert missed["one by one"] / draws > 0.3
+
+
+def test_a_statistic_that_does_not_vary_has_an_interval_of_no_width():
+    bootstrap = GroupBootstrap(np.arange(20), 50)
+    drawn = np.column_stack([np.full(50, 2.0), np.random.default_rng(0).normal(size=50)])
+    low, high = bootstrap.simultaneous(drawn, np.array([2.0, 0.0]))
+    assert low[0] == high[0] == 2.0
+    assert low[1] < 0 < high[1]

@@ -1,0 +1,53 @@
+"""The report warns of settings that were tuned on the folds it reports."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from fabricate import fabricate
+
+from foldwise.config.competition import load_competition
+from foldwise.files import write_json
+from foldwise.report.warnings import tuned_path, tuned_settings
+from foldwise.stages.report import STAGE, report
+
+CLASSES = ["EAP", "HPL", "MWS"]
+SETTINGS = ('models=["prior", "logreg"]', "report.bootstrap=100")
+RECORD = {
+    "trials": 50,
+    "metric": "log_loss",
+    "tuned": 0.41,
+    "values": {"C": [0.25], "max_iter": 150},
+}
+
+
+@pytest.fixture
+def tuned_run(make_run):
+    run = make_run("spooky", *SETTINGS, "logreg.C=[0.25]", "logreg.max_iter=150")
+    write_json(tuned_path(run, "logreg"), RECORD)
+    return run
+
+
+def test_without_tuning_there_is_nothing_to_say(make_run):
+    assert tuned_settings(make_run("spooky", *SETTINGS)) == []
+
+
+def test_tuned_settings_that_are_not_used_are_not_warned_of(tuned_run):
+    plain = replace(tuned_run, competition=load_competition("spooky", SETTINGS))
+    assert tuned_settings(plain) == []
+
+
+def test_the_report_says_that_the_score_is_optimistic(tuned_run):
+    fabricate(tuned_run, CLASSES)
+    report(tuned_run)
+    warnings = json.loads((tuned_run.output / "report.json").read_text())["warnings"]
+    said = next(line for line in warnings if line.startswith("logreg: its settings"))
+    assert "best of 50 trials" in said and "--nested" in said
+    assert said in (tuned_run.output / "report.md").read_text()
+    assert tuned_path(tuned_run, "logreg") in STAGE.reads(tuned_run)
+
+
+def test_after_a_nested_search_it_says_by_how_much(tuned_run):
+    write_json(tuned_path(tuned_run, "logreg"), RECORD | {"nested": 0.4321, "optimism": 0.0221})
+    said = tuned_settings(tuned_run)[0]
+    assert "log_loss 0.4321" in said and "+0.0221" in said
