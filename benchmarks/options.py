@@ -18,7 +18,7 @@ from sklearn.metrics import accuracy_score, f1_score
 from foldwise.config.competition import load_competition
 from foldwise.config.run import Run
 from foldwise.data.cleaned import class_indexes, class_names, table_path
-from foldwise.ensemble import pools
+from foldwise.ensemble.pools import Blend
 from foldwise.files import read_json
 from foldwise.scoring.bootstrap import GroupBootstrap
 from foldwise.scoring.metrics import row_log_loss
@@ -51,7 +51,7 @@ def _compare(
         for stage in ("clean", "folds", "transformer"):
             execute(stage, run)
         labels, found, folds, groups = _out_of_fold(run)
-        scaled = pools.nested("log_linear", found[None], labels, folds)
+        scaled = Blend("log_linear").nested(labels, found[None], folds)
         losses = row_log_loss(labels, found), row_log_loss(labels, scaled)
         if first is None:
             first, bootstrap = losses, GroupBootstrap(groups)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foldwise.config.sections import POOLS
-from foldwise.ensemble import pools
+from foldwise.ensemble.pools import Blend
 
 # Members are sure, wrong, alike or silent: all of it has happened.
 members = st.builds(
@@ -21,15 +21,15 @@ def _members(seed, n, k, classes, sharpness):
     labels = np.concatenate([np.arange(classes), generator.integers(0, classes, n - classes)])
     logits = sharpness * generator.normal(size=(k, n, classes))
     p = np.exp(logits - logits.max(axis=2, keepdims=True))
-    return p / p.sum(axis=2, keepdims=True), labels, np.arange(n) % 3
+    return labels, p / p.sum(axis=2, keepdims=True), np.arange(n) % 3
 
 
 @pytest.mark.parametrize("method", POOLS)
 @settings(max_examples=15, deadline=None)
 @given(members)
 def test_a_blend_is_a_probability_for_every_row(method, drawn):
-    probabilities, labels, folds = drawn
-    blend = pools.nested(method, probabilities, labels, folds)
+    labels, probabilities, folds = drawn
+    blend = Blend(method).nested(labels, probabilities, folds)
     assert blend.shape == probabilities.shape[1:]
     assert np.isfinite(blend).all() and (blend >= 0).all()
     np.testing.assert_allclose(blend.sum(axis=1), 1)
@@ -39,8 +39,8 @@ def test_a_blend_is_a_probability_for_every_row(method, drawn):
 @settings(max_examples=15, deadline=None)
 @given(members)
 def test_a_weighted_mean_lies_between_its_members(method, drawn):
-    probabilities, labels, _ = drawn
-    blend = pools.fit(method, probabilities, labels).predict(probabilities)
+    labels, probabilities, _ = drawn
+    blend = Blend(method).fit(labels, probabilities).predict(probabilities)
     assert (blend >= probabilities.min(axis=0) - 1e-9).all()
     assert (blend <= probabilities.max(axis=0) + 1e-9).all()
 
@@ -48,8 +48,8 @@ def test_a_weighted_mean_lies_between_its_members(method, drawn):
 @settings(max_examples=15, deadline=None)
 @given(members, st.randoms(use_true_random=False))
 def test_the_order_of_the_rows_means_nothing(drawn, random):
-    probabilities, labels, _ = drawn
+    labels, probabilities, _ = drawn
     order = np.array(random.sample(range(len(labels)), len(labels)))
-    one = pools.fit("linear", probabilities, labels).weights
-    other = pools.fit("linear", probabilities[:, order], labels[order]).weights
+    one = Blend("linear").fit(labels, probabilities).weights
+    other = Blend("linear").fit(labels[order], probabilities[:, order]).weights
     np.testing.assert_allclose(one, other, atol=1e-3)

@@ -91,119 +91,112 @@ def tied_classes(classes: Sequence[str], competition: Competition) -> np.ndarray
     return np.unique(tied, return_inverse=True)[1]
 
 
-@threadpool_limits.wrap(limits=1)  # the matrices are small: a second thread would only wait
-def fit(
-    method: str,
-    probabilities: np.ndarray,
-    labels: np.ndarray,
-    bias: bool = True,
-    tied: np.ndarray | None = None,
-) -> Pool:
-    """Fit the weights of a pool, and drop the models that add nothing.
+@dataclass(frozen=True)
+class Blend:
+    """A way to blend models, before anything is fitted.
 
-    Starting with all models, the one that is missed least is left out for as long as that costs
-    next to nothing: what it would have added is not worth running it at inference.
-
-    Parameters
+    Attributes
     ----------
     method : str
-        As in `Pool`.
-    probabilities : ndarray of float64, shape (M, n, C)
-        Out-of-fold probabilities of each model.
-    labels : ndarray of int64, shape (n,)
-        Class indexes.
+        A key of `TITLES`.
     bias : bool
         Whether log-linear pools and stacking get a bias for each class.
-    tied : ndarray of int, shape (C,), optional
-        Classes with the same number share bias and weight (`tied_classes`).
+    tied : ndarray of int, shape (C,), or None
+        Classes with the same number share bias and weight (`tied_classes`); None shares nothing.
     """
-    if tied is None:
-        tied = np.arange(probabilities.shape[2])
-    members = np.arange(len(probabilities))
-    pool, loss = _fit(method, probabilities, labels, bias, tied)
-    # Greedy selection leaves out what does not help by itself, and the mean is of all models.
-    while len(members) > 1 and method not in ("mean", "hill_climbing"):
-        smaller = [np.delete(members, i) for i in range(len(members))]
-        refits = [_fit(method, probabilities[kept], labels, bias, tied) for kept in smaller]
-        least = int(np.argmin([refit_loss for _, refit_loss in refits]))
-        if refits[least][1] > loss + _NEGLIGIBLE:
-            break
-        members = smaller[least]
-        pool, loss = refits[least]
-    weights = np.zeros((len(probabilities), *pool.weights.shape[1:]))
-    weights[members] = pool.weights
-    return Pool(method, weights, pool.bias)
 
+    method: str
+    bias: bool = True
+    tied: np.ndarray | None = None
 
-def nested(
-    method: str,
-    probabilities: np.ndarray,
-    labels: np.ndarray,
-    folds: np.ndarray,
-    bias: bool = True,
-    tied: np.ndarray | None = None,
-) -> np.ndarray:
-    """Return out-of-fold predictions of a pool whose weights never saw the fold they blend.
+    @classmethod
+    def configured(cls, method: str, classes: Sequence[str], competition: Competition) -> "Blend":
+        """Return a method with the biases and the shared parameters of a competition."""
+        return cls(method, competition.ensemble.bias, tied_classes(classes, competition))
 
-    Parameters
-    ----------
-    method, probabilities, labels, bias, tied
-        As in `fit`.
-    folds : ndarray of int, shape (n,)
-        Fold of each row.
+    @threadpool_limits.wrap(limits=1)  # the matrices are small: a second thread would only wait
+    def fit(self, labels: np.ndarray, probabilities: np.ndarray) -> Pool:
+        """Fit the weights of a pool, and drop the models that add nothing.
 
-    Returns
-    -------
-    ndarray of float64, shape (n, C)
-    """
-    blend = np.zeros(probabilities.shape[1:])
-    for fold in np.unique(folds):
-        inside = folds == fold
-        pool = fit(method, probabilities[:, ~inside], labels[~inside], bias, tied)
-        blend[inside] = pool.predict(probabilities[:, inside])
-    return blend
+        Starting with all models, the one that is missed least is left out for as long as that
+        costs next to nothing: what it would have added is not worth running it at inference.
 
+        Parameters
+        ----------
+        labels : ndarray of int64, shape (n,)
+            Class indexes.
+        probabilities : ndarray of float64, shape (M, n, C)
+            Out-of-fold probabilities of each model.
+        """
+        members = np.arange(len(probabilities))
+        pool, loss = self._fit_all(labels, probabilities)
+        # Greedy selection leaves out what does not help by itself, and the mean is of all models.
+        while len(members) > 1 and self.method not in ("mean", "hill_climbing"):
+            smaller = [np.delete(members, i) for i in range(len(members))]
+            refits = [self._fit_all(labels, probabilities[kept]) for kept in smaller]
+            least = int(np.argmin([refit_loss for _, refit_loss in refits]))
+            if refits[least][1] > loss + _NEGLIGIBLE:
+                break
+            members = smaller[least]
+            pool, loss = refits[least]
+        weights = np.zeros((len(probabilities), *pool.weights.shape[1:]))
+        weights[members] = pool.weights
+        return Pool(self.method, weights, pool.bias)
 
-def better(losses: dict[str, float], order: Sequence[str], tie: float = 1e-4) -> str:
-    """Return the method with the lowest loss; within `tie` the one named first in `order`."""
-    lowest = min(losses.values())
-    return next(method for method in order if losses[method] <= lowest + tie)
+    def nested(
+        self, labels: np.ndarray, probabilities: np.ndarray, folds: np.ndarray
+    ) -> np.ndarray:
+        """Return out-of-fold predictions of a pool whose weights never saw the fold they blend.
 
+        Parameters
+        ----------
+        labels, probabilities
+            As in `fit`.
+        folds : ndarray of int, shape (n,)
+            Fold of each row.
 
-def _fit(
-    method: str, probabilities: np.ndarray, labels: np.ndarray, bias: bool, tied: np.ndarray
-) -> tuple[Pool, float]:
-    if method == "log_linear":
-        pool = _log_linear(probabilities, labels, bias, tied)
-    elif method == "stacking":
-        pool = _stacking(probabilities, labels, bias, tied)
-    else:
-        # The loss of a linear pool depends on the probabilities of the true classes alone.
+        Returns
+        -------
+        ndarray of float64, shape (n, C)
+        """
+        blend = np.zeros(probabilities.shape[1:])
+        for fold in np.unique(folds):
+            inside = folds == fold
+            pool = self.fit(labels[~inside], probabilities[:, ~inside])
+            blend[inside] = pool.predict(probabilities[:, inside])
+        return blend
+
+    def _fit_all(self, labels: np.ndarray, probabilities: np.ndarray) -> tuple[Pool, float]:
+        """Return the pool of all these models, and its log loss on the rows it was fitted on."""
         rows = np.arange(len(labels))
-        of_truth = np.maximum(probabilities[:, rows, labels], _FLOOR)
-        weights = _LINEAR_FITS[method](of_truth)
-        pool = Pool(method, weights, np.zeros(probabilities.shape[2]))
-    rows = np.arange(len(labels))
-    return pool, -_log(pool.predict(probabilities)[rows, labels]).mean()
+        if self.method == "log_linear":
+            pool = _log_linear(labels, probabilities, self)
+        elif self.method == "stacking":
+            pool = _stacking(labels, probabilities, self)
+        else:
+            # The loss of a linear pool depends on the probabilities of the true classes alone.
+            of_truth = np.maximum(probabilities[:, rows, labels], _FLOOR)
+            weights = _LINEAR_FITS[self.method](of_truth)
+            pool = Pool(self.method, weights, np.zeros(probabilities.shape[2]))
+        return pool, -_log(pool.predict(probabilities)[rows, labels]).mean()
 
 
-def _log_linear(
-    probabilities: np.ndarray, labels: np.ndarray, bias: bool, tied: np.ndarray
-) -> Pool:
+def _log_linear(labels: np.ndarray, probabilities: np.ndarray, blend: Blend) -> Pool:
     scaling = fit_scaling(
-        _log(probabilities),
         labels,
-        np.full(len(tied), bias),
+        _log(probabilities),
+        np.full(probabilities.shape[2], blend.bias),
         bias_penalty=_PRIOR_ROWS,
         weight_penalty=_PRIOR_ROWS,
-        tied=tied,
+        tied=blend.tied,
     )
     return Pool("log_linear", scaling.weights, scaling.bias)
 
 
-def _stacking(probabilities: np.ndarray, labels: np.ndarray, bias: bool, tied: np.ndarray) -> Pool:
+def _stacking(labels: np.ndarray, probabilities: np.ndarray, blend: Blend) -> Pool:
     """Fit a weight for each model and class by penalised maximum likelihood."""
     n_models, n, n_classes = probabilities.shape
+    bias, tied = blend.bias, np.arange(n_classes) if blend.tied is None else blend.tied
     logs, rows, n_own = _log(probabilities), np.arange(n), int(tied.max()) + 1
     share = np.eye(n_own)[tied]  # which parameter each class uses
     strength = _PRIOR_ROWS / n_own  # all classes of a model together weigh as one weight

@@ -122,7 +122,7 @@ class LinearSvm:
             evidence[:, held_out] = split.evidence[grid[0]]
             near = split.solution(grid[0])
             del split  # its matrices are as large as those to come
-        scaling = fit_scaling(evidence, labels, tying.free, weight)
+        scaling = fit_scaling(labels, evidence, tying.free, weight)
         design = Design.fit(train.features, task.competition)
         blocks = design.transform(train.features)
         problem = _problem(blocks, labels, task, config, "squared_hinge")
@@ -196,7 +196,7 @@ class _InnerSplit:
         """Fit, calibrate on the rows held out, keep their evidence and return their log loss."""
         self._fit(C)
         found = self.evidence[C] = _evidence(self.last, self.outside, self.tying)
-        scaling = fit_scaling(found, self.labels, self.tying.free, self.weight)
+        scaling = fit_scaling(self.labels, found, self.tying.free, self.weight)
         return self._loss(scaling.predict(found))
 
     def solution(self, C: float) -> tuple[LinearWeights, Design]:

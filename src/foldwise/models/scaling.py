@@ -25,8 +25,8 @@ class Scaling:
 
 
 def fit_scaling(
-    features: np.ndarray,
     labels: np.ndarray,
+    features: np.ndarray,
     bias: np.ndarray,
     sample_weight: np.ndarray | None = None,
     bias_penalty: float = 1.0,
@@ -41,10 +41,10 @@ def fit_scaling(
 
     Parameters
     ----------
-    features : ndarray of float64, shape (J, n, C)
-        Scores; higher speaks for the class.
     labels : ndarray of int64, shape (n,)
         Class indexes.
+    features : ndarray of float64, shape (J, n, C)
+        Scores; higher speaks for the class.
     bias : ndarray of bool, shape (C,)
         Classes that get a bias.
     sample_weight : ndarray of float64, shape (n,), optional

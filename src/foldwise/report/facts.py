@@ -8,7 +8,7 @@ import pandas as pd
 from foldwise.config.run import Run
 from foldwise.crossval.learning_curve import learning_curve
 from foldwise.data.cleaned import table_path
-from foldwise.ensemble import pools
+from foldwise.ensemble.pools import Blend
 from foldwise.files import read_json
 from foldwise.report import examples, gains, page, slices, verdict, warnings
 from foldwise.report.evidence import (
@@ -76,11 +76,12 @@ def gather(
         "fold_details": folds,
         "fold_sizes": np.bincount(evidence.folds).tolist(),
         "ensemble": {k: v for k, v in evidence.metrics["ensemble"].items() if k != "classes"},
-        "left_out": _left_out(evidence, run),
-        "error_correlation": error_correlation(evidence),
-        "recalibration": gains.recalibration(
-            evidence.labels, evidence.probabilities[focus], evidence.folds, evidence.bootstrap
+        "left_out": gains.leave_one_out(
+            evidence,
+            Blend.configured(evidence.metrics["ensemble"]["method"], evidence.classes, competition),
         ),
+        "error_correlation": error_correlation(evidence),
+        "recalibration": gains.recalibration(evidence, focus),
         "learning_curve": curve,
         "class_reports": _shortened(class_reports(evidence)),
         "slices": by_slice,
@@ -122,24 +123,6 @@ def _costs(table: pd.DataFrame, n: int, price: float) -> list[dict[str, Any]]:
         }
         for row in timed.to_dict("records")
     ]
-
-
-def _left_out(evidence: Evidence, run: Run) -> dict[str, Any]:
-    """Return what the blend loses without each model; nothing to say of a blend of one."""
-    blend = evidence.metrics["ensemble"]
-    members = {m: evidence.probabilities[m] for m, w in blend["weights"].items() if w}
-    if len(members) < 2:
-        return {}
-    return gains.leave_one_out(
-        evidence.labels,
-        members,
-        evidence.probabilities["ensemble"],
-        evidence.folds,
-        blend["method"],
-        run.competition.ensemble.bias,
-        pools.tied_classes(evidence.classes, run.competition),
-        evidence.bootstrap,
-    )
 
 
 def _examples(evidence: Evidence, texts: dict[str, np.ndarray]) -> dict[str, Any]:

@@ -4,60 +4,49 @@ from typing import Any
 
 import numpy as np
 
-from foldwise.ensemble import pools
+from foldwise.ensemble.pools import Blend
+from foldwise.report.evidence import Evidence
 from foldwise.scoring.bootstrap import GroupBootstrap
 from foldwise.scoring.metrics import row_log_loss
 
 
-def recalibration(
-    labels: np.ndarray, probabilities: np.ndarray, folds: np.ndarray, bootstrap: GroupBootstrap
-) -> dict[str, Any]:
-    """Return what a temperature and a bias for each class would gain, judged out of fold.
+def recalibration(evidence: Evidence, model: str) -> dict[str, Any]:
+    """Return what a temperature and a bias for each class would gain, judged out of fold."""
+    gain = evidence.losses[model] - recalibrated_losses(evidence, model)
+    return _gain(gain, evidence.bootstrap)
+
+
+def recalibrated_losses(evidence: Evidence, model: str) -> np.ndarray:
+    """Return the log loss of each row, shape (n,), with a temperature and a bias for each class.
 
     The scaling of fold k is fitted on the other folds.
+    """
+    labels, probabilities = evidence.labels, evidence.probabilities[model]
+    scaled = Blend("log_linear").nested(labels, probabilities[None], evidence.folds)
+    return row_log_loss(labels, scaled)
+
+
+def leave_one_out(evidence: Evidence, blend: Blend) -> dict[str, dict[str, Any]]:
+    """Return, for each model of the ensemble, how much worse the nested blend is without it.
+
+    Models of weight zero are left away; of a blend of one there is nothing to say.
 
     Parameters
     ----------
-    labels : ndarray of int64, shape (n,)
-    probabilities : ndarray of float, shape (n, C)
-    folds : ndarray of int, shape (n,)
-    bootstrap : GroupBootstrap
+    evidence : Evidence
+    blend : Blend
+        How the ensemble was blended.
     """
-    scaled = pools.nested("log_linear", probabilities[None], labels, folds)
-    gain = row_log_loss(labels, probabilities) - row_log_loss(labels, scaled)
-    return _gain(gain, bootstrap)
-
-
-def leave_one_out(
-    labels: np.ndarray,
-    members: dict[str, np.ndarray],
-    blend: np.ndarray,
-    folds: np.ndarray,
-    method: str,
-    bias: bool,
-    tied: np.ndarray,
-    bootstrap: GroupBootstrap,
-) -> dict[str, dict[str, Any]]:
-    """Return, for each model, how much worse the nested blend is without it.
-
-    Parameters
-    ----------
-    labels : ndarray of int64, shape (n,)
-    members : dict of str to ndarray of float, shape (n, C)
-        The models of the blend; those of weight zero may be left away.
-    blend : ndarray of float, shape (n, C)
-        The nested blend of all of them.
-    folds : ndarray of int, shape (n,)
-    method, bias, tied
-        As in `pools.fit`.
-    bootstrap : GroupBootstrap
-    """
-    loss = row_log_loss(labels, blend)
+    weights = evidence.metrics["ensemble"]["weights"]
+    members = {m: evidence.probabilities[m] for m, weight in weights.items() if weight}
+    if len(members) < 2:
+        return {}
     found = {}
     for name in members:
         rest = np.stack([p for other, p in members.items() if other != name])
-        without = pools.nested(method, rest, labels, folds, bias, tied)
-        found[name] = _gain(row_log_loss(labels, without) - loss, bootstrap)
+        without = blend.nested(evidence.labels, rest, evidence.folds)
+        lost = row_log_loss(evidence.labels, without) - evidence.losses["ensemble"]
+        found[name] = _gain(lost, evidence.bootstrap)
     return found
 
 

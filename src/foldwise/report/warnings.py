@@ -9,10 +9,9 @@ from typing import Any
 import pandas as pd
 
 from foldwise.config.run import Run
-from foldwise.ensemble import pools
 from foldwise.files import read_json
 from foldwise.report.evidence import Evidence
-from foldwise.scoring.metrics import row_log_loss
+from foldwise.report.gains import recalibrated_losses
 
 _WORST_ECE = 0.1
 _FEW_GROUPS = 50
@@ -66,10 +65,8 @@ def warnings(
 
 def _no_better(evidence: Evidence, name: str) -> str:
     """Say why a model's log loss is no lower than that of the class frequencies."""
-    labels, own = evidence.labels, evidence.probabilities
-    scaled = pools.nested("log_linear", own[name][None], labels, evidence.folds)
-    loss = row_log_loss(labels, scaled)
-    gain = row_log_loss(labels, own["prior"]) - loss
+    loss = recalibrated_losses(evidence, name)
+    gain = evidence.losses["prior"] - loss
     if evidence.bootstrap.interval_of_mean(gain)[0] > 0:
         return (
             "is over-confident: no lower log loss than the class frequencies alone, but "
