@@ -10,9 +10,8 @@ import pytest
 from foldwise.config.competition import load_competition
 from foldwise.data.formats import decode
 from foldwise.data.raw import read_table
-from foldwise.data.submission import check
-from foldwise.data.submission import read as read_submission
-from foldwise.data.targets import class_names
+from foldwise.data.submission import check, read_submission
+from foldwise.data.targets import order_classes
 from foldwise.errors import UserError
 from foldwise.stages.clean import canonical
 
@@ -146,7 +145,7 @@ def test_a_damaged_training_file_becomes_a_clean_table_or_one_line(make_run, nam
         path.write_bytes(raw)
         try:
             table, _ = canonical(path, run, labelled=True)
-            class_names(run.competition, table["label"].to_numpy())
+            order_classes(run.competition, table["label"].to_numpy())
         except UserError as error:
             assert len(str(error).splitlines()) == 1
             continue

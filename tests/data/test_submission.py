@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foldwise.config.competition import load_competition
-from foldwise.data.submission import build, check, check_size, read
+from foldwise.data.submission import build, check, check_size, read_submission
 from foldwise.errors import UserError
 
 CLASSES = ["winner_model_a", "winner_model_b", "winner_tie"]
@@ -182,13 +182,13 @@ def test_every_built_submission_passes_the_check(numbers, random):
 def test_reading_says_what_is_wrong_with_a_file(tmp_path):
     path = tmp_path / "s.csv"
     with pytest.raises(UserError, match="no such file"):
-        read(path)
+        read_submission(path)
     for content, message in [("", "no columns"), ("id,a\n", "no rows"), ("x\n1\n", "id")]:
         path.write_text(content)
         with pytest.raises(UserError, match=message):
-            read(path)
+            read_submission(path)
     path.write_text("id,a\n007,NA\n")
-    assert read(path).values.tolist() == [["007", "NA"]]
+    assert read_submission(path).values.tolist() == [["007", "NA"]]
 
 
 def test_a_file_that_is_too_large_is_refused(tmp_path):

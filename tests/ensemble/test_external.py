@@ -4,11 +4,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from foldwise.ensemble import external
+from foldwise.ensemble.external import ExternalFiles
 from foldwise.errors import UserError
-from foldwise.stages.stage import execute
 
 N = 60
+
+
+def read(oof, labels):
+    return ExternalFiles(tuple(oof), labels).read()
 
 
 @pytest.fixture
@@ -34,7 +37,7 @@ def test_the_three_file_types_hold_the_same(files):
     table(ids, p, ["x", "y", "z"]).to_csv(folder / "b.csv", index=False)
     table(ids, p, ["x", "y", "z"]).to_parquet(folder / "c.parquet")
     oof = [str(folder / name) for name in ("a.npy", "b.csv", "c.parquet")]
-    found = external.read(oof, folder / "y.csv")
+    found = read(oof, folder / "y.csv")
     assert list(found.probabilities) == ["a", "b", "c"]
     assert found.classes == ["x", "y", "z"]
     assert found.labels.tolist() == labels.tolist()
@@ -55,7 +58,7 @@ def test_rows_are_matched_by_id_and_columns_by_name_whatever_their_order(tmp_pat
     rows, columns = generator.permutation(N), generator.permutation(3)
     shuffled = table(np.array(ids)[rows], p[rows][:, columns], names[columns])
     shuffled.to_parquet(folder / "m.parquet")
-    found = external.read([str(folder / "m.parquet")], folder / "y.csv")
+    found = read([str(folder / "m.parquet")], folder / "y.csv")
     place = [found.classes.index(name) for name in names]
     np.testing.assert_allclose(found.probabilities["m"][:, place], p, atol=1e-12)
     assert [found.classes[k] for k in found.labels] == labels.tolist()
@@ -69,9 +72,9 @@ def test_labels_may_be_one_hot_columns_or_an_array(files):
     np.save(folder / "y.npy", labels)
     np.save(folder / "hot.npy", np.eye(3)[labels])
     for name in ("hot.csv", "y.npy", "hot.npy"):
-        found = external.read([str(folder / "a.npy")], folder / name)
+        found = read([str(folder / "a.npy")], folder / name)
         assert found.labels.tolist() == labels.tolist()
-    assert external.read([str(folder / "a.npy")], folder / "hot.csv").classes == ["p", "q", "r"]
+    assert read([str(folder / "a.npy")], folder / "hot.csv").classes == ["p", "q", "r"]
 
 
 def test_labels_may_be_booleans_and_ids_numbers_of_any_type(files):
@@ -80,7 +83,7 @@ def test_labels_may_be_booleans_and_ids_numbers_of_any_type(files):
     one_hot.insert(0, "id", np.arange(N))
     one_hot.to_csv(folder / "hot.csv", index=False)
     table(np.arange(N, dtype=float), p, ["p", "q", "r"]).to_parquet(folder / "b.parquet")
-    found = external.read([str(folder / "b.parquet")], folder / "hot.csv")
+    found = read([str(folder / "b.parquet")], folder / "hot.csv")
     assert found.labels.tolist() == labels.tolist()
     np.testing.assert_allclose(found.probabilities["b"], p)
 
@@ -88,7 +91,7 @@ def test_labels_may_be_booleans_and_ids_numbers_of_any_type(files):
 def test_one_column_is_the_probability_of_the_second_of_two_classes(tmp_path):
     np.save(tmp_path / "y.npy", np.array([0, 1, 1, 0]))
     np.save(tmp_path / "p.npy", np.array([0.1, 0.9, 0.8, 0.3]))
-    found = external.read([str(tmp_path / "p.npy")], tmp_path / "y.npy")
+    found = read([str(tmp_path / "p.npy")], tmp_path / "y.npy")
     np.testing.assert_allclose(found.probabilities["p"][:, 1], [0.1, 0.9, 0.8, 0.3])
 
 
@@ -108,7 +111,7 @@ def test_a_fault_is_one_line_with_its_file_and_row(files, fault):
     make, words = broken(fault)
     np.save(folder / "bad.npy", make(p))
     with pytest.raises(UserError, match=words) as caught:
-        external.read([str(folder / "bad.npy")], folder / "y.csv")
+        read([str(folder / "bad.npy")], folder / "y.csv")
     assert "\n" not in str(caught.value)
     assert "y.csv" in str(caught.value) or "bad.npy" in str(caught.value)
 
@@ -118,11 +121,11 @@ def test_ids_must_be_the_labelled_ones(files):
     strange = ["other", *ids[1:]]
     table(strange, p, ["x", "y", "z"]).to_csv(folder / "b.csv", index=False)
     with pytest.raises(UserError, match="1 of the 60 labelled ids are missing.*'r0'"):
-        external.read([str(folder / "b.csv")], folder / "y.csv")
+        read([str(folder / "b.csv")], folder / "y.csv")
     twice = [ids[1], *ids[1:]]
     table(twice, p, ["x", "y", "z"]).to_csv(folder / "c.csv", index=False)
     with pytest.raises(UserError, match="'r1' stands there twice"):
-        external.read([str(folder / "c.csv")], folder / "y.csv")
+        read([str(folder / "c.csv")], folder / "y.csv")
 
 
 def test_files_that_are_no_arrays_say_so(files):
@@ -131,18 +134,18 @@ def test_files_that_are_no_arrays_say_so(files):
     np.save(folder / "objects.npy", np.array([{"a": 1}] * N), allow_pickle=True)
     for name in ("junk.npy", "objects.npy", "absent.npy", "a.xlsx"):
         with pytest.raises(UserError, match=name.replace(".", r"\.")):
-            external.read([str(folder / name)], folder / "y.csv")
+            read([str(folder / name)], folder / "y.csv")
 
 
 def test_names_are_those_of_the_files_and_can_be_given(files):
     folder, _, p, _ = files
     np.save(folder / "ensemble.npy", p)
     with pytest.raises(UserError, match="'ensemble' is taken"):
-        external.read([str(folder / "ensemble.npy")], folder / "y.csv")
+        read([str(folder / "ensemble.npy")], folder / "y.csv")
     given = [f"blend={folder / 'ensemble.npy'}", str(folder / "a.npy")]
-    assert list(external.read(given, folder / "y.csv").probabilities) == ["blend", "a"]
+    assert list(read(given, folder / "y.csv").probabilities) == ["blend", "a"]
     with pytest.raises(UserError, match="both called 'a'"):
-        external.read([str(folder / "a.npy")] * 2, folder / "y.csv")
+        read([str(folder / "a.npy")] * 2, folder / "y.csv")
 
 
 def test_files_that_were_validated_on_different_folds_are_refused(files):
@@ -150,27 +153,6 @@ def test_files_that_were_validated_on_different_folds_are_refused(files):
     for name, fold in (("b", np.arange(N) % 3), ("c", np.arange(N) // 20)):
         table(ids, p, ["x", "y", "z"]).assign(fold=fold).to_parquet(folder / f"{name}.parquet")
     oof = [str(folder / "b.parquet"), str(folder / "c.parquet")]
-    assert external.read(oof[:1], folder / "y.csv").folds.tolist() == (np.arange(N) % 3).tolist()
+    assert read(oof[:1], folder / "y.csv").folds.tolist() == (np.arange(N) % 3).tolist()
     with pytest.raises(UserError, match="not validated on the same folds"):
-        external.read(oof, folder / "y.csv")
-
-
-def test_the_ensemble_stage_runs_on_what_was_imported(files):
-    folder, _, p, _ = files
-    np.save(folder / "b.npy", np.full_like(p, 1 / 3) * 0.5 + p * 0.5)
-    found = external.read([str(folder / "a.npy"), str(folder / "b.npy")], folder / "y.csv")
-    run = external.write(found, folder / "out", external.base_competition())
-    assert execute("ensemble", run)
-    oof = pd.read_parquet(run.ensemble / "oof.parquet")
-    assert list(oof["id"]) == [f"r{i}" for i in range(N)]
-    prior = pd.read_parquet(run.model("prior") / "oof.parquet")
-    np.testing.assert_allclose(prior[found.classes].sum(axis=1), 1)
-
-
-def test_a_run_of_the_pipeline_is_never_overwritten(files):
-    folder, *_ = files
-    (folder / "out" / "clean").mkdir(parents=True)
-    (folder / "out" / "clean" / "audit.json").write_text('{"classes": ["a"]}')
-    found = external.read([str(folder / "a.npy")], folder / "y.csv")
-    with pytest.raises(UserError, match="holds a run"):
-        external.write(found, folder / "out", external.base_competition())
+        read(oof, folder / "y.csv")

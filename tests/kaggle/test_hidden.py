@@ -6,7 +6,7 @@ import pytest
 from foldwise.config.competition import load_competition
 from foldwise.data.celltext import text_column
 from foldwise.data.raw import read_table
-from foldwise.data.submission import check, read
+from foldwise.data.submission import check, read_submission
 from foldwise.errors import UserError
 from foldwise.kaggle.hidden import hidden_test
 
@@ -36,7 +36,7 @@ def test_rows_are_drawn_again_under_new_ids_some_empty_some_long(tmp_path):
         assert turns  # still lists of turns, so that they are read as in training
         assert sum(value == (None,) for value in values) == 1
         assert max(len(value[0] or "") for value in values) == 100_000
-    sample = read(tmp_path / "out" / "sample_submission.csv")
+    sample = read_submission(tmp_path / "out" / "sample_submission.csv")
     assert list(sample["id"]) == list(table["id"])
     check(sample.assign(winner_tie="1"), sample, "a valid one")
 

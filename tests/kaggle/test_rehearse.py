@@ -12,7 +12,7 @@ import pytest
 from foldwise import kaggle
 from foldwise.config.competition import load_competition
 from foldwise.config.run import Run
-from foldwise.data.submission import check, read
+from foldwise.data.submission import check, read_submission
 from foldwise.ensemble.predictor import Predictor
 from foldwise.errors import UserError
 from foldwise.files import PACKAGE, read_json, write_json
@@ -77,7 +77,11 @@ def submission(laid_out):
     """Return the submission, which must be valid whatever happened."""
     root, test, found = laid_out
     path = root / "working" / "submission.csv"
-    check(read(path), read(test.with_name("sample_submission.csv")), "submission.csv")
+    check(
+        read_submission(path),
+        read_submission(test.with_name("sample_submission.csv")),
+        "submission.csv",
+    )
     return pd.read_csv(path)[found.classes].to_numpy()
 
 

@@ -57,8 +57,8 @@ def test_it_says_what_changed_and_writes_tables(two, tmp_path):
     a, b = two
     facts = compare.compare(a.output, b.output)
     assert [change["key"] for change in facts["changed"]] == ["logreg.C"]
-    assert "logreg.C" in compare.render(facts)
-    compare.write(facts, tmp_path / "out")
+    assert "logreg.C" in compare.render_comparison(facts)
+    compare.write_comparison(facts, tmp_path / "out")
     stored = json.loads((tmp_path / "out" / "compare.json").read_text())
     text = (tmp_path / "out" / "compare.md").read_text()
     for entry in stored["models"]:

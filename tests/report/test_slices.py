@@ -5,7 +5,7 @@ from foldwise.config.competition import load_competition
 from foldwise.data.cleaning import TURN
 from foldwise.features.prompt_kind import kind, script
 from foldwise.report.examples import choose, describe, excerpt
-from foldwise.report.slices import facets, slice_table, worst
+from foldwise.report.slices import slice_columns, slice_table, worst
 from foldwise.scoring.bootstrap import GroupBootstrap
 
 NO_PAIR = load_competition("spooky").pair
@@ -57,7 +57,7 @@ def test_a_pair_is_sliced_by_turns_longer_answer_and_empty_answers():
         "response_a": column("", "x" * 90, "x" * 10, ""),
         "response_b": column("", "x" * 10, "x" * 12, "yes"),
     }
-    found = facets(texts, np.array([0, 1, 2, 0]), ["a", "b", "tie"], PAIR)
+    found = slice_columns(texts, np.array([0, 1, 2, 0]), ["a", "b", "tie"], PAIR)
     assert found["turns"].tolist() == ["1 turn", "2 turns", "3 or 4 turns", "5 turns or more"]
     assert found["empty answers"].tolist() == ["both", "none", "none", "one"]
     assert found["longer answer"][0] == "about the same"
@@ -68,14 +68,14 @@ def test_a_pair_is_sliced_by_turns_longer_answer_and_empty_answers():
 
 def test_what_does_not_divide_the_rows_is_left_out_and_no_texts_leave_the_label():
     same = {"text": column("same", "same", "same")}
-    assert set(facets(same, np.array([0, 1, 0]), ["x", "y"], NO_PAIR)) == {"label"}
-    assert set(facets({}, np.array([0, 1, 0]), ["x", "y"], NO_PAIR)) == {"label"}
+    assert set(slice_columns(same, np.array([0, 1, 0]), ["x", "y"], NO_PAIR)) == {"label"}
+    assert set(slice_columns({}, np.array([0, 1, 0]), ["x", "y"], NO_PAIR)) == {"label"}
 
 
 def test_every_row_is_in_one_slice_of_each_respect_and_lengths_run_upwards():
     generator = np.random.default_rng(0)
     texts = {"text": column(*("w" * n for n in generator.integers(0, 3000, 200)))}
-    kinds = facets(texts, generator.integers(0, 2, 200), ["x", "y"], NO_PAIR)
+    kinds = slice_columns(texts, generator.integers(0, 2, 200), ["x", "y"], NO_PAIR)
     losses = {"m": generator.random(200)}
     right = {"m": generator.random(200) < 0.5}
     table = slice_table(kinds, losses, right, "m", GroupBootstrap(np.arange(200), 100))

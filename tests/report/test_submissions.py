@@ -18,11 +18,11 @@ def book(path, scores):
 def test_submissions_without_a_score_are_not_drawn(tmp_path):
     path = tmp_path / "submissions.csv"
     assert submissions.scored(path).empty
-    assert submissions.figures(path) == {}
+    assert submissions.draw_submissions(path) == {}
     book(path, [0.95, None, 1.1])
     table = submissions.scored(path)
     assert table["public_score"].tolist() == [1.1, 0.95]  # oldest first
-    axes = submissions.public_against_oof(table).axes[0]
+    axes = submissions.draw_public_against_oof(table).axes[0]
     assert axes.collections[0].get_offsets().tolist() == table.iloc[:, 1:].to_numpy().tolist()
 
 

@@ -10,7 +10,7 @@ from sklearn.metrics import accuracy_score, f1_score, log_loss, precision_score,
 from foldwise.config.competition import load_competition
 from foldwise.config.run import Run
 from foldwise.data.cleaned import table_path
-from foldwise.report.leaderboard import COLUMNS, render
+from foldwise.report.leaderboard import COLUMNS, render_leaderboard
 from foldwise.stages.report import report
 
 CLASSES = ["EAP", "HPL", "MWS"]
@@ -185,12 +185,12 @@ def test_only_a_simulated_competition_has_a_floor(finished, make_run, tmp_path):
     truth.to_csv(run.input / "truth.csv", index=False)
     report(run)
     assert facts_of(run)["bayes"]["log_loss"] == pytest.approx(-np.log(0.8))
-    assert "Bayes floor" in render(run.output)
+    assert "Bayes floor" in render_leaderboard(run.output)
     assert "no person voted" in (run.output / "report.html").read_text()
 
 
 def test_the_terminal_table_fits(finished):
     run, _ = finished
-    lines = render(run.output).splitlines()
+    lines = render_leaderboard(run.output).splitlines()
     assert max(map(len, lines)) <= 110
     assert len(lines) == 6

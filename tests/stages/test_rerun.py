@@ -21,7 +21,7 @@ def foldwise(*arguments, **options):
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("foreign")
+    folder = tmp_path_factory.mktemp("elsewhere")
     generator = np.random.default_rng(0)
     labels = generator.integers(0, 3, 300)
     table = pd.DataFrame({"id": [f"r{i}" for i in range(300)], "label": labels})
@@ -45,7 +45,7 @@ def reported(files):
     return folder / "out", done
 
 
-def test_foreign_files_give_a_whole_report(reported, files):
+def test_files_made_elsewhere_give_a_whole_report(reported, files):
     output, done = reported
     facts = json.loads((output / "report.json").read_text())
     assert "taken on trust" in done.stdout

@@ -21,9 +21,9 @@ def check_submission(
 
     Columns, row count, ids (missing, unknown, twice), order, range, sums, no gaps, size.
     """
-    from foldwise.data.submission import check, check_size, read
+    from foldwise.data.submission import check, check_size, read_submission
 
-    submission, followed = read(file), read(sample)
+    submission, followed = read_submission(file), read_submission(sample)
     check_size(file, max_mb)
     require(not id or id in followed, f"{sample}: no column {id!r} (set by --id)")
     check(submission, followed, str(file), id)

@@ -19,7 +19,7 @@ def compare(
     from foldwise.report import compare as sides
 
     facts = sides.compare(first, second)
-    say(sides.render(facts))
+    say(sides.render_comparison(facts))
     if output:
-        sides.write(facts, output)
+        sides.write_comparison(facts, output)
         say(f"\n{'compare':<12} {output / 'compare.md'}")

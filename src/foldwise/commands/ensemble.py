@@ -34,9 +34,11 @@ def ensemble(
     ] = None,
 ) -> None:
     """Blend predictions that were made elsewhere, every candidate judged nested."""
+    from foldwise.ensemble.external import ExternalFiles
     from foldwise.report import leaderboard
     from foldwise.stages import rerun
 
-    context = rerun.blend_files(oof, labels, test or [], output, settings or [], sys.argv[1:])
+    files = ExternalFiles(tuple(oof), labels, tuple(test or ()))
+    context = rerun.on_files(files, ("ensemble",), output, settings or [], sys.argv[1:])
     say("\n" + leaderboard.blends(context))
     say(f"\n{'ensemble':<12} {context.ensemble}")

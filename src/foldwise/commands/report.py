@@ -39,6 +39,7 @@ def report(
     learning_curve: LearningCurve = False,
 ) -> None:
     """Report on a finished run again, or on predictions that were made elsewhere."""
+    from foldwise.ensemble.external import ExternalFiles
     from foldwise.stages import rerun
     from foldwise.stages.pipeline import closing
 
@@ -48,7 +49,8 @@ def report(
         require(not learning_curve, "report: --learning-curve needs a run, not --oof files")
         require(not input, "report: --input goes with an output folder, not with --oof")
         target = output or Path("output") / "foreign"
-        context = rerun.on_files(oof, labels, target, settings or [], sys.argv[1:])
+        files, stages = ExternalFiles(tuple(oof), labels), ("ensemble", "report")
+        context = rerun.on_files(files, stages, target, settings or [], sys.argv[1:])
     else:
         require(not output, "report: the report is written into the folder itself; drop --output")
         extra = [LEARNING_CURVE_ON] if learning_curve else []

@@ -128,7 +128,7 @@ def check(
     Parameters
     ----------
     submission, sample : DataFrame of str
-        As read by `read`.
+        As `read_submission` returns them.
     name : str
         The file, for the message.
     id_column : str
@@ -175,7 +175,7 @@ def check_size(path: Path, max_mb: float) -> None:
     )
 
 
-def read(path: Path) -> pd.DataFrame:
+def read_submission(path: Path) -> pd.DataFrame:
     """Read a csv as text exactly as written, or say in one line why that fails."""
     require(path.is_file(), f"{path}: no such file")
     table, _ = read_delimited(path, decode(path, "")[0], ",", [])

@@ -19,7 +19,7 @@ _TOLERATED = 0.5  # more rows without a label than this share is no accident
 RESERVED = ("id", "fold", "group", "label", "probability")
 
 
-def read_labels(
+def parse_target(
     table: pd.DataFrame, competition: Competition, path: Path
 ) -> tuple[np.ndarray, list[str]]:
     """Return the label of every row, object, shape (n,), None where it has none, and notes.
@@ -57,7 +57,7 @@ def read_labels(
     return objects(labels), notes
 
 
-def class_names(competition: Competition, labels: np.ndarray) -> list[str]:
+def order_classes(competition: Competition, labels: np.ndarray) -> list[str]:
     """Return the classes of some labels, shape (n,), in order.
 
     That is as configured, as the one-hot columns, or sorted.

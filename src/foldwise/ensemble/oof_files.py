@@ -115,7 +115,7 @@ class Array:
     columns: tuple[str, ...] | int
     folds: np.ndarray | None
 
-    def in_order(self, classes: list[str], named: tuple[str, ...], path: Path) -> np.ndarray:
+    def in_order(self, classes: list[str], path: Path) -> np.ndarray:
         """Return the columns in the order of the classes, shape (n, C)."""
         if isinstance(self.columns, int):
             return self.values
@@ -145,7 +145,7 @@ def split_name(item: str) -> tuple[str, Path]:
     return name, path
 
 
-def read_labels(path: Path) -> Labels:
+def read_label_file(path: Path) -> Labels:
     """Read labels from .npy (one value a row, or one-hot) or a table."""
     if path.suffix.lower() == ".npy":
         array = load_npy(path)

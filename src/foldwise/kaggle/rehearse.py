@@ -15,7 +15,7 @@ import pandas as pd
 
 from foldwise.data.celltext import as_text
 from foldwise.data.raw import read_table
-from foldwise.data.submission import check, read
+from foldwise.data.submission import check, read_submission
 from foldwise.ensemble.predictor import Predictor
 from foldwise.errors import UserError, require
 from foldwise.files import read_json, remove, write_json
@@ -130,7 +130,11 @@ def _ended(measured: sandbox.Measured, limit: float) -> Check:
 def _valid(root: Path, test: Path) -> Check:
     path = root / "working" / "submission.csv"
     try:
-        check(read(path), read(test.with_name("sample_submission.csv")), path.name)
+        check(
+            read_submission(path),
+            read_submission(test.with_name("sample_submission.csv")),
+            path.name,
+        )
     except UserError as error:
         return Check(False, "valid submission", str(error))
     return Check(True, "valid submission", f"{path.stat().st_size / 1e6:.1f} MB")

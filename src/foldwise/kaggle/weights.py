@@ -153,7 +153,7 @@ def _settled(competition: Competition, classes: list[str], output: Path) -> Comp
     made = output / "submission.csv"
     if not made.exists():
         return competition
-    table = submission.read(made)
+    table = submission.read_submission(made)
     id_column, *columns = table.columns
     require(
         submission.find_id(table, competition.data.id) == id_column,
@@ -172,7 +172,7 @@ def _constant_row(
     """Return the submission's row for the class shares, by column, the id first."""
     sample, made = None, output / "submission.csv"
     if made.exists():
-        sample = submission.read(made).iloc[:1].copy()
+        sample = submission.read_submission(made).iloc[:1].copy()
         sample.iloc[0, 0] = "0"
     table = pd.DataFrame([prior], columns=classes)
     table.insert(0, "id", ["0"])

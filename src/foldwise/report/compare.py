@@ -85,7 +85,7 @@ def compare(first: Path, second: Path) -> dict[str, Any]:
     )
 
 
-def render(facts: dict[str, Any]) -> str:
+def render_comparison(facts: dict[str, Any]) -> str:
     """Return the comparison as aligned text for a terminal."""
     wide = max(12, *(len(entry["model"]) + 2 for entry in facts["models"]))
     level = f"{100 * facts['confidence']:.0f} % interval"
@@ -110,7 +110,7 @@ def render(facts: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def write(facts: dict[str, Any], folder: Path) -> None:
+def write_comparison(facts: dict[str, Any], folder: Path) -> None:
     """Write the comparison as compare.json and compare.md."""
     write_json(folder / "compare.json", facts)
     lines = ["# Two runs side by side", ""]

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from foldwise.data.cleaning import TURN
+from foldwise.report.evidence import Evidence
 
 _PER_KIND = 3
 _CLASSES = 6  # with more classes, those with the lowest recall
@@ -14,7 +15,16 @@ _CHARACTERS = 600
 _INVISIBLE = re.compile("[\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 
 
-def choose(
+def examples(
+    evidence: Evidence, texts: dict[str, np.ndarray]
+) -> dict[str, dict[str, list[dict[str, Any]]]]:
+    """Return the rows worth reading as `describe_rows` does; texts as there."""
+    others = list(_singles(evidence).values())
+    chosen = choose_rows(evidence.labels, evidence.probabilities[evidence.focus], others)
+    return describe_rows(chosen, texts, evidence)
+
+
+def choose_rows(
     labels: np.ndarray, probabilities: np.ndarray, others: list[np.ndarray]
 ) -> dict[int, dict[str, list[int]]]:
     """Return row positions for every class that is shown.
@@ -55,43 +65,38 @@ def choose(
     }
 
 
-def describe(
+def describe_rows(
     chosen: dict[int, dict[str, list[int]]],
-    ids: np.ndarray,
     texts: dict[str, np.ndarray],
-    classes: list[str],
-    probabilities: dict[str, np.ndarray],
-    focus: str,
+    evidence: Evidence,
 ) -> dict[str, dict[str, list[dict[str, Any]]]]:
     """Return the chosen rows as plain data: id, excerpts, and what every model said.
 
     Parameters
     ----------
     chosen : dict of int to dict
-        As `choose` returns it.
-    ids : ndarray of str, shape (n,)
+        As `choose_rows` returns it.
     texts : dict of str to ndarray of str, shape (n,)
         By text column.
-    classes : list of str
-    probabilities : dict of str to ndarray of float, shape (n, C)
-        By model.
-    focus : str
-        The model whose guess is shown.
+    evidence : Evidence
+        Its focus is the model whose guess is shown.
 
     Returns
     -------
     dict of str to dict
         By class name, then by kind of row.
     """
+    classes, own = evidence.classes, evidence.probabilities[evidence.focus]
+    said = {evidence.focus: own} | _singles(evidence)
     return {
         classes[k]: {
             kind: [
                 {
-                    "id": str(ids[row]),
+                    "id": str(evidence.ids[row]),
                     "texts": {name: excerpt(column[row]) for name, column in texts.items()},
-                    "guess": classes[int(probabilities[focus][row].argmax())],
-                    "confidence": float(probabilities[focus][row].max()),
-                    "of_truth": {name: float(p[row, k]) for name, p in probabilities.items()},
+                    "guess": classes[int(own[row].argmax())],
+                    "confidence": float(own[row].max()),
+                    "of_truth": {name: float(p[row, k]) for name, p in said.items()},
                 }
                 for row in rows
             ]
@@ -119,6 +124,11 @@ def excerpt(text: str, limit: int = _CHARACTERS) -> str:
         head, tail = head.rstrip(), f" […{left:,} characters…] {tail.lstrip()}"
     shown = _INVISIBLE.sub("", (head + tail)).replace(TURN, "\n— next turn —\n")
     return "".join(_visible(ch) for ch in shown)
+
+
+def _singles(evidence: Evidence) -> dict[str, np.ndarray]:
+    """Return the probabilities of the models that look at texts and are no blend."""
+    return {m: p for m, p in evidence.probabilities.items() if m not in ("prior", "ensemble")}
 
 
 def _visible(character: str) -> str:

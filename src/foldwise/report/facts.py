@@ -33,8 +33,10 @@ def gather(
     competition, focus = run.competition, evidence.focus
     audit, leaks = read_json(run.clean / "audit.json"), read_json(run.output / "leaks.json")
     texts = _texts(run)
-    kinds = slices.facets(texts, evidence.labels, evidence.classes, competition.pair)
-    by_slice = slices.slice_table(kinds, evidence.losses, evidence.right, focus, evidence.bootstrap)
+    columns = slices.slice_columns(texts, evidence.labels, evidence.classes, competition.pair)
+    by_slice = slices.slice_table(
+        columns, evidence.losses, evidence.right, focus, evidence.bootstrap
+    )
     folds = {name: facts["folds"] for name, facts in evidence.metrics.items() if name != "ensemble"}
     curve = None
     if competition.report.learning_curve and "foreign" not in audit:
@@ -87,7 +89,7 @@ def gather(
         "slices": by_slice,
         "shown_slices": _SLICES,
         "worst_slice": slices.worst(by_slice),
-        "examples": _examples(evidence, texts),
+        "examples": examples.examples(evidence, texts),
         "leaks": leaks,
         "audit": audit,
         "manifest": read_json(run.output / "manifest.json") or {},
@@ -95,7 +97,7 @@ def gather(
     facts = page.without_nan(facts)
     facts["levers"] = verdict.levers(facts)
     facts["verdict"] = verdict.verdict(table, facts, run)
-    facts["warnings"] = warnings.warnings(evidence, table, leaks, run)
+    facts["warnings"] = warnings.find_warnings(evidence, table, leaks, run)
     facts["remarks"] = warnings.remarks(evidence)
     return facts
 
@@ -123,14 +125,6 @@ def _costs(table: pd.DataFrame, n: int, price: float) -> list[dict[str, Any]]:
         }
         for row in timed.to_dict("records")
     ]
-
-
-def _examples(evidence: Evidence, texts: dict[str, np.ndarray]) -> dict[str, Any]:
-    singles = {m: p for m, p in evidence.probabilities.items() if m not in ("prior", "ensemble")}
-    focus = evidence.focus
-    chosen = examples.choose(evidence.labels, evidence.probabilities[focus], list(singles.values()))
-    said = {focus: evidence.probabilities[focus]} | singles
-    return examples.describe(chosen, evidence.ids, texts, evidence.classes, said, focus)
 
 
 def _shortened(reports: dict[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,17 @@ import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from foldwise.report.style import COLOURS, ON_COLOUR, STYLE, WIDTH, below, ink, looks, plain, short
+from foldwise.report.style import (
+    COLOURS,
+    ON_COLOUR,
+    STYLE,
+    WIDTH,
+    ink,
+    legend_below,
+    looks,
+    plain,
+    short,
+)
 from foldwise.scoring import metrics
 from foldwise.scoring.bootstrap import GroupBootstrap
 
@@ -16,7 +26,7 @@ _BINS = 10  # of the reliability diagram
 _LONG = 28  # characters of a label from which it takes two lines
 
 
-def differences(pairs: Sequence[dict[str, Any]], noise: float | None) -> Figure:
+def draw_differences(pairs: Sequence[dict[str, Any]], noise: float | None) -> Figure:
     """Draw every paired difference with its interval, and the band of seed noise if it is known.
 
     Those to the prior, many times as large, are left to the table where there are others.
@@ -36,7 +46,7 @@ def differences(pairs: Sequence[dict[str, Any]], noise: float | None) -> Figure:
     return figure
 
 
-def slices(table: Sequence[dict[str, Any]], focus: str) -> Figure:
+def draw_slices(table: Sequence[dict[str, Any]], focus: str) -> Figure:
     """Draw how much worse or better than on all rows a model is on each slice."""
     shown = [entry for entry in table if entry["low"] is not None]
     names = [entry["slice"] for entry in shown]
@@ -45,12 +55,12 @@ def slices(table: Sequence[dict[str, Any]], focus: str) -> Figure:
     return _forest(names, shown, "gap", what, heads)
 
 
-def left_out(gains: dict[str, dict[str, Any]]) -> Figure:
+def draw_left_out(gains: dict[str, dict[str, Any]]) -> Figure:
     """Draw how much worse the blend is without each of its models."""
     return _forest(list(gains), list(gains.values()), "gain", "log loss lost without it, nats")
 
 
-def error_correlation(models: Sequence[str], table: Sequence[Sequence[float]]) -> Figure:
+def draw_error_correlation(models: Sequence[str], table: Sequence[Sequence[float]]) -> Figure:
     """Draw how alike the models' row losses are: low numbers make a blend worth while."""
     values = np.array(table)
     with plt.rc_context(STYLE | {"axes.grid": False}):
@@ -70,7 +80,7 @@ def error_correlation(models: Sequence[str], table: Sequence[Sequence[float]]) -
     return figure
 
 
-def learning_curve(points: Sequence[dict[str, Any]]) -> Figure:
+def draw_learning_curve(points: Sequence[dict[str, Any]]) -> Figure:
     """Draw log loss against training rows, on a logarithmic axis."""
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(figsize=(WIDTH, 3.8))
@@ -90,11 +100,11 @@ def learning_curve(points: Sequence[dict[str, Any]]) -> Figure:
         axes.minorticks_off()
         axes.set_xlabel("training rows of a fold")
         axes.set_ylabel("log loss out of fold, nats")
-        below(figure, axes)
+        legend_below(figure, axes)
     return figure
 
 
-def reliability(
+def draw_reliability(
     labels: np.ndarray, probabilities: dict[str, np.ndarray], bootstrap: GroupBootstrap
 ) -> Figure:
     """Draw accuracy against confidence of the predicted class, and how many rows are how sure."""
@@ -124,7 +134,7 @@ def reliability(
         axes.set_ylabel("accuracy")
         counts.set_ylabel("rows, %")
         counts.set_xlabel("confidence: probability of the predicted class")
-        below(figure, axes)
+        legend_below(figure, axes)
     return figure
 
 

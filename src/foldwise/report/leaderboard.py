@@ -26,7 +26,7 @@ def order(table: pd.DataFrame, metric: str) -> pd.DataFrame:
     return table.loc[keys.sort_values(["place", "score"], kind="stable").index, list(COLUMNS)]
 
 
-def render(output: Path) -> str:
+def render_leaderboard(output: Path) -> str:
     """Return the leaderboard of a finished run as aligned text of at most 100 columns."""
     table = pd.read_csv(output / "leaderboard.csv")
     facts = read_json(output / "report.json") or {}

@@ -11,8 +11,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from matplotlib.figure import Figure
 
-from foldwise.report import figures as drawn
-from foldwise.report import plots, style, verdict
+from foldwise.report import figures, plots, style, verdict
 from foldwise.report.evidence import Evidence
 
 _MARKDOWN = re.compile(r"([\\`*_\[\]!#~$])")
@@ -20,7 +19,7 @@ _PER_INCH = 108  # pixels of a page; the figures hold half as many again, for fi
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
-def figures(
+def draw_figures(
     evidence: Evidence, table: pd.DataFrame, facts: dict[str, Any]
 ) -> Iterator[tuple[str, Figure]]:
     """Yield the name and the drawing of every figure of the report, one at a time."""
@@ -28,25 +27,25 @@ def figures(
     models = {m: p for m, p in evidence.probabilities.items() if m != "prior"}
     noise = max((entry["band"] for entry in facts["seed_noise"].values()), default=None)
     alike = facts["error_correlation"]
-    yield "log_loss", plots.loss_intervals(table, floor)
-    yield "differences", drawn.differences(facts["differences"], noise)
-    yield "folds", plots.fold_scores(facts["fold_log_loss"])
-    yield "weights", plots.weights(facts["ensemble"]["weights"])
+    yield "log_loss", plots.draw_loss_intervals(table, floor)
+    yield "differences", figures.draw_differences(facts["differences"], noise)
+    yield "folds", plots.draw_fold_scores(facts["fold_log_loss"])
+    yield "weights", plots.draw_weights(facts["ensemble"]["weights"])
     if facts["left_out"]:
-        yield "left_out", drawn.left_out(facts["left_out"])
+        yield "left_out", figures.draw_left_out(facts["left_out"])
     if len(alike["models"]) > 1:
-        yield "errors", drawn.error_correlation(alike["models"], alike["correlation"])
-    yield "reliability", drawn.reliability(evidence.labels, models, evidence.bootstrap)
-    yield "class_balance", plots.class_balance(facts["audit"]["train"]["class_balance"])
+        yield "errors", figures.draw_error_correlation(alike["models"], alike["correlation"])
+    yield "reliability", figures.draw_reliability(evidence.labels, models, evidence.bootstrap)
+    yield "class_balance", plots.draw_class_balance(facts["audit"]["train"]["class_balance"])
     if any(entry["low"] is not None for entry in facts["slices"]):
-        yield "slices", drawn.slices(facts["slices"], facts["focus"])
+        yield "slices", figures.draw_slices(facts["slices"], facts["focus"])
     if facts["learning_curve"] and facts["learning_curve"]["points"]:
-        yield "learning_curve", drawn.learning_curve(facts["learning_curve"]["points"])
+        yield "learning_curve", figures.draw_learning_curve(facts["learning_curve"]["points"])
     for name in models:
         matrix = facts["class_reports"][name]["confusion"]
-        yield f"confusion_{name}", plots.confusion(matrix, evidence.classes, name)
+        yield f"confusion_{name}", plots.draw_confusion(matrix, evidence.classes, name)
     for name, folds in facts["fold_details"].items():
-        figure = plots.curves(name, folds)
+        figure = plots.draw_curves(name, folds)
         if figure is not None:
             yield f"curves_{name}", figure
 
@@ -62,7 +61,7 @@ def both_themes(figure: Figure) -> dict[str, bytes]:
     return found
 
 
-def render(form: str, facts: dict[str, Any], images: dict[str, dict[str, bytes]]) -> str:
+def render_report(form: str, facts: dict[str, Any], images: dict[str, dict[str, bytes]]) -> str:
     """Return `report.md` or `report.html` as text.
 
     Parameters
@@ -89,7 +88,7 @@ def render(form: str, facts: dict[str, Any], images: dict[str, dict[str, bytes]]
         "p": p_value,
         "embedded": lambda png: "data:image/png;base64," + base64.b64encode(png).decode(),
         "width": width,
-        "called": verdict.called,
+        "display_name": verdict.display_name,
         "thousands": lambda value: number(value, 0),
     }
     text = templates.get_template(f"report.{form}.jinja").render(**facts, images=images)

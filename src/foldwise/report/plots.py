@@ -8,12 +8,22 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from foldwise.report.style import COLOURS, ON_COLOUR, STYLE, WIDTH, below, ink, looks, plain, short
+from foldwise.report.style import (
+    COLOURS,
+    ON_COLOUR,
+    STYLE,
+    WIDTH,
+    ink,
+    legend_below,
+    looks,
+    plain,
+    short,
+)
 
 _MANY = 12  # classes above which a matrix carries no numbers
 
 
-def loss_intervals(table: Any, floor: float | None) -> Figure:
+def draw_loss_intervals(table: Any, floor: float | None) -> Figure:
     """Draw the log loss of every model with its interval, and the Bayes floor if it is known.
 
     A prior far off would squeeze what there is to see: an arrow says where it is.
@@ -53,7 +63,7 @@ def loss_intervals(table: Any, floor: float | None) -> Figure:
     return figure
 
 
-def fold_scores(folds: dict[str, list[float]]) -> Figure:
+def draw_fold_scores(folds: dict[str, list[float]]) -> Figure:
     """Draw the log loss of every model in every fold; of the prior alone if there is no other."""
     shown = {name: losses for name, losses in folds.items() if name != "prior"} or folds
     with plt.rc_context(STYLE):
@@ -64,11 +74,11 @@ def fold_scores(folds: dict[str, list[float]]) -> Figure:
         axes.set_xticks(range(len(next(iter(shown.values())))))
         axes.set_xlabel("fold")
         axes.set_ylabel("log loss, nats")
-        below(figure, axes)
+        legend_below(figure, axes)
     return figure
 
 
-def confusion(matrix: Sequence[Sequence[int]], classes: Sequence[str], title: str) -> Figure:
+def draw_confusion(matrix: Sequence[Sequence[int]], classes: Sequence[str], title: str) -> Figure:
     """Draw the share of each true class that goes to each predicted class."""
     counts = np.asarray(matrix, dtype=float)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
@@ -99,7 +109,7 @@ def confusion(matrix: Sequence[Sequence[int]], classes: Sequence[str], title: st
     return figure
 
 
-def curves(name: str, folds: list[dict[str, Any]]) -> Figure | None:
+def draw_curves(name: str, folds: list[dict[str, Any]]) -> Figure | None:
     """Draw training and validation loss (and accuracy, where it was kept) of every fold."""
     lines = [c for fold in folds for c in fold.get("histories") or [fold.get("history") or []]]
     with_accuracy = any("accuracy" in point for line in lines for point in line)
@@ -128,11 +138,11 @@ def curves(name: str, folds: list[dict[str, Any]]) -> Figure | None:
         axes.set_xlabel("boosting round" if name == "lightgbm" else "epoch")
         what = "fold and seed" if several else "fold"
         figure.suptitle(f"{plain([name])[0]}: one line a {what}", fontsize=11)
-        below(figure, all_axes[0, 0])
+        legend_below(figure, all_axes[0, 0])
     return figure
 
 
-def class_balance(counts: dict[str, int]) -> Figure:
+def draw_class_balance(counts: dict[str, int]) -> Figure:
     """Draw how many training rows each class has."""
     items = sorted(counts.items(), key=lambda item: -item[1])
     names, values = zip(*items, strict=True)
@@ -150,7 +160,7 @@ def class_balance(counts: dict[str, int]) -> Figure:
     return figure
 
 
-def weights(shares: dict[str, float]) -> Figure:
+def draw_weights(shares: dict[str, float]) -> Figure:
     """Draw the weight of every model in the blend."""
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(figsize=(WIDTH, 0.8 + 0.4 * len(shares)))

@@ -15,7 +15,7 @@ _FEWEST = 30  # rows below which a slice is shown without an interval and never 
 _LABEL = "label"
 
 
-def facets(
+def slice_columns(
     texts: dict[str, np.ndarray], labels: np.ndarray, classes: list[str], pair: Pair
 ) -> dict[str, np.ndarray]:
     """Return the kind of each row in several respects.
@@ -53,7 +53,7 @@ def facets(
 
 
 def slice_table(
-    kinds: dict[str, np.ndarray],
+    columns: dict[str, np.ndarray],
     losses: dict[str, np.ndarray],
     right: dict[str, np.ndarray],
     focus: str,
@@ -63,8 +63,8 @@ def slice_table(
 
     Parameters
     ----------
-    kinds : dict of str to ndarray of str, shape (n,)
-        As `facets` returns them.
+    columns : dict of str to ndarray of str, shape (n,)
+        As `slice_columns` returns them.
     losses, right : dict of str to ndarray, shape (n,)
         Log loss of each row and whether it is right, by model.
     focus : str
@@ -79,7 +79,9 @@ def slice_table(
         holds for all slices at once (None for a handful of rows).
     """
     slices = [
-        (name, value, values == value) for name, values in kinds.items() for value in _order(values)
+        (name, value, values == value)
+        for name, values in columns.items()
+        for value in _order(values)
     ]
     if not slices:
         return []

@@ -99,7 +99,7 @@ def _darken(figure: Figure) -> None:
             patch.set_facecolor(_LIGHTER[colour])
 
 
-def below(figure: Figure, axes: Axes) -> None:
+def legend_below(figure: Figure, axes: Axes) -> None:
     """Put the legend under the figure, where it hides nothing and takes no width."""
     handles, names = axes.get_legend_handles_labels()
     columns = max(1, min(3, _LEGEND // max(map(len, names), default=1)))

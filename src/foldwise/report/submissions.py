@@ -9,10 +9,10 @@ from matplotlib.figure import Figure
 from foldwise.report.style import COLOURS, STYLE, WIDTH
 
 
-def figures(path: Path) -> dict[str, Figure]:
+def draw_submissions(path: Path) -> dict[str, Figure]:
     """Return the report's figure of `submissions.csv` by name; none where nothing is scored."""
     table = scored(path)
-    return {} if table.empty else {"submissions": public_against_oof(table)}
+    return {} if table.empty else {"submissions": draw_public_against_oof(table)}
 
 
 def scored(path: Path) -> pd.DataFrame:
@@ -32,7 +32,7 @@ def scored(path: Path) -> pd.DataFrame:
     return table.dropna().sort_values("date").reset_index(drop=True)
 
 
-def public_against_oof(table: pd.DataFrame) -> Figure:
+def draw_public_against_oof(table: pd.DataFrame) -> Figure:
     """Draw the public score of every submission against its out-of-fold log loss.
 
     Points on the dotted line scored on the leaderboard what they scored out of fold; a distance

@@ -25,7 +25,7 @@ def levers(facts: dict[str, Any]) -> list[dict[str, Any]]:
     """
     found = [
         {
-            "lever": f"recalibrate {called(facts['focus'])}",
+            "lever": f"recalibrate {display_name(facts['focus'])}",
             "means": "a temperature and a bias for each class, fitted on the other folds",
             "measured": True,
             **facts["recalibration"],
@@ -92,9 +92,9 @@ def verdict(table: pd.DataFrame, facts: dict[str, Any], run: Run) -> list[str]:
     if worst:
         said.append(
             f"The worst slice is “{worst['respect']}: {worst['slice']}” ({worst['rows']:,} rows): "
-            f"there the log loss of {called(facts['focus'])} is {worst['gap']:z.4f} higher than on "
-            f"all rows ({worst['low_of_all']:z.4f} to {worst['high_of_all']:z.4f}, with all slices "
-            "looked at)."
+            f"there the log loss of {display_name(facts['focus'])} is {worst['gap']:z.4f} higher "
+            f"than on all rows ({worst['low_of_all']:z.4f} to {worst['high_of_all']:z.4f}, with "
+            "all slices looked at)."
         )
     curve_is_possible = facts["learning_curve"] is None and not facts["foreign"]
     said.append(_next(facts["levers"], curve_is_possible))
@@ -168,7 +168,7 @@ def _next(found: list[dict[str, Any]], curve_is_possible: bool) -> str:
     return f"{said}."
 
 
-def called(model: str) -> str:
+def display_name(model: str) -> str:
     """Return how a sentence calls a model."""
     return "the ensemble" if model == "ensemble" else model
 

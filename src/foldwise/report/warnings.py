@@ -23,7 +23,7 @@ _NUMBER = 0.98  # AUC of a single number
 _CHECKED_NUMBERS = ("place in the file", "id")
 
 
-def warnings(
+def find_warnings(
     evidence: Evidence, table: pd.DataFrame, leaks: dict[str, Any] | None, run: Run
 ) -> list[str]:
     """Return every sentence that a reader must not miss."""

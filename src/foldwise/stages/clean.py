@@ -31,7 +31,7 @@ def clean(run: Run) -> str:
     competition = run.competition
     found = locate(competition, run.input)
     train, report = canonical(found["train"], run, labelled=True)
-    classes = targets.class_names(competition, train["label"].to_numpy())
+    classes = targets.order_classes(competition, train["label"].to_numpy())
     if run.rows and run.rows < len(train):
         train = _sample(train, classes, run.rows, competition.seed)
         report["notes"].append(f"--rows {run.rows}: a stratified sample of {len(train)} rows")
@@ -106,7 +106,7 @@ def canonical(path: Path, run: Run, labelled: bool) -> tuple[pd.DataFrame, dict[
             report["filled"][column] = int(absent.sum())
     keep = np.ones(len(raw), dtype=bool)
     if labelled:
-        labels, unlabelled = targets.read_labels(raw, run.competition, path)
+        labels, unlabelled = targets.parse_target(raw, run.competition, path)
         problems += unlabelled
         keep = np.array([label is not None for label in labels])  # pandas makes None a NaN
         table["label"] = labels
@@ -135,7 +135,7 @@ def _check_sample(run: Run, path: Path | None, test: pd.DataFrame, classes: list
     if path is not None:
         equal = pd.DataFrame(1 / len(classes), index=test.index, columns=classes)
         equal.insert(0, "id", test["id"])
-        submission.build(equal, classes, run.competition, submission.read(path))
+        submission.build(equal, classes, run.competition, submission.read_submission(path))
 
 
 def _check_id(raw: pd.DataFrame, run: Run, path: Path) -> None:
@@ -144,7 +144,7 @@ def _check_id(raw: pd.DataFrame, run: Run, path: Path) -> None:
     sample = locate(run.competition, run.input)["sample_submission"]
     if config.id in raw or sample is None:
         return
-    known = submission.find_id(submission.read(sample))
+    known = submission.find_id(submission.read_submission(sample))
     require(
         known not in raw or known in (*config.text, config.target),
         f"{path}: no column {config.id!r} (set by data.id), but {known!r}, the id column of "

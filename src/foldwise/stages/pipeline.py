@@ -15,7 +15,7 @@ from foldwise.errors import UserError, require
 from foldwise.files import lock
 from foldwise.finetune import distributed
 from foldwise.finetune.budget import parse
-from foldwise.report.leaderboard import render
+from foldwise.report.leaderboard import render_leaderboard
 from foldwise.simulation import simulate
 from foldwise.stages import ORDER
 from foldwise.stages.manifest import write_manifest
@@ -118,7 +118,7 @@ def write_simulation(folder: Path, train_rows: int, test_rows: int, seed: int) -
 def closing(run: Run) -> None:
     """Print the leaderboard and where the results are."""
     say()
-    say(render(run.output))
+    say(render_leaderboard(run.output))
     say()
     for name in ("submission.csv", "report.html"):
         if (run.output / name).exists():

@@ -32,14 +32,14 @@ def report(run: Run) -> str:
     images = {}
     with atomic(run.output / "plots") as partial:
         partial.mkdir()
-        submitted = submissions.figures(run.output / "submissions.csv")
-        for name, figure in chain(page.figures(evidence, table, facts), submitted.items()):
+        submitted = submissions.draw_submissions(run.output / "submissions.csv")
+        for name, figure in chain(page.draw_figures(evidence, table, facts), submitted.items()):
             images[name] = page.both_themes(figure)
             (partial / f"{name}.png").write_bytes(images[name]["light"])
             style.close(figure)
     write_json(run.output / "report.json", facts)
     for form in ("md", "html"):
-        write_text(run.output / f"report.{form}", page.render(form, facts, images))
+        write_text(run.output / f"report.{form}", page.render_report(form, facts, images))
     size = (run.output / "report.html").stat().st_size / 1024**2
     n_models = len(table) - ("ensemble" in set(table["model"]))
     return f"{n_models} models and the ensemble; report.html {size:.1f} MB"

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from foldwise.config.run import Run, finished
-from foldwise.ensemble import external
+from foldwise.ensemble import external_run
+from foldwise.ensemble.external import ExternalFiles
 from foldwise.errors import require
 from foldwise.files import lock, read_json
 from foldwise.stages.manifest import write_manifest
@@ -38,63 +39,30 @@ def on_run(output: Path, input: Path | None, settings: Sequence[str]) -> Run:
 
 
 def on_files(
-    oof: Sequence[str],
-    labels: Path,
+    files: ExternalFiles,
+    stages: Sequence[str],
     output: Path,
     settings: Sequence[str],
     command: Sequence[str],
 ) -> Run:
-    """Bring predictions from elsewhere into `output`, blend them, and write their report.
+    """Bring predictions from elsewhere into `output`, and run stages on them.
 
     Parameters
     ----------
-    oof, labels
-        As in `external.read`.
+    files : ExternalFiles
+    stages : sequence of str
+        Of "ensemble" and "report", in this order.
     output : Path
     settings : sequence of str
         `section.key=value` overrides.
     command : sequence of str
         Recorded in the manifest.
     """
-    return _stages_on_files(("ensemble", "report"), oof, labels, (), output, settings, command)
-
-
-def blend_files(
-    oof: Sequence[str],
-    labels: Path,
-    tests: Sequence[Path],
-    output: Path,
-    settings: Sequence[str],
-    command: Sequence[str],
-) -> Run:
-    """Bring predictions from elsewhere into `output` and blend them, without a report.
-
-    Parameters
-    ----------
-    oof, labels
-        As in `external.read`.
-    tests : sequence of Path
-        As in `external.write_test`.
-    output, settings, command
-        As in `on_files`.
-    """
-    return _stages_on_files(("ensemble",), oof, labels, tests, output, settings, command)
-
-
-def _stages_on_files(
-    stages: Sequence[str],
-    oof: Sequence[str],
-    labels: Path,
-    tests: Sequence[Path],
-    output: Path,
-    settings: Sequence[str],
-    command: Sequence[str],
-) -> Run:
-    competition = external.base_competition(settings)
-    found = external.read(oof, labels)
+    competition = external_run.default_competition(settings)
+    predictions = files.read()
     with lock(output):
-        run = external.write(found, output, competition)
-        external.write_test(run, found, tests)
+        run = external_run.write_run(predictions, output, competition)
+        external_run.write_test(run, predictions, files.test)
         for name in stages:
             write_manifest(run, list(command))  # the report shows it
             execute(name, run)

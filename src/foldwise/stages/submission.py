@@ -12,7 +12,7 @@ from pandas.api.types import is_numeric_dtype
 from foldwise.config.run import Run
 from foldwise.data.cleaned import class_names
 from foldwise.data.raw import candidates, locate
-from foldwise.data.submission import build, check, read
+from foldwise.data.submission import build, check, read_submission
 from foldwise.files import atomic, remove
 from foldwise.scoring.metrics import check_probabilities
 from foldwise.stages.stage import Stage
@@ -30,13 +30,13 @@ def submission(run: Run) -> str:
     test = pd.read_parquet(source)
     check_probabilities(test[classes].to_numpy(), "test predictions")
     sample_path = _sample(run)
-    sample = read(sample_path) if sample_path else None
+    sample = read_submission(sample_path) if sample_path else None
     table, notes = build(test, classes, run.competition, sample)
     for note in notes:
         warn(note)
     with atomic(path) as partial:
         table.to_csv(partial, index=False, lineterminator="\n")
-        written = read(partial)
+        written = read_submission(partial)
         follow = sample if sample is not None else written
         labels = _labels(table, classes)
         check(written, follow, str(path), run.competition.data.id, labels)

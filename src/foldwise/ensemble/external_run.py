@@ -1,0 +1,188 @@
+"""Out-of-fold predictions that were made elsewhere, in the layout of an output folder.
+
+Writes clean/, folds.parquet and models/<name>/ as the pipeline's own stages do, so that the
+       ensemble and report stages run on them; a model's name is its file's
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from foldwise.config.competition import COMPETITIONS, Competition, load_competition
+from foldwise.config.run import Run
+from foldwise.data.splits import draw_folds
+from foldwise.ensemble.external import ExternalPredictions
+from foldwise.ensemble.oof_files import check_rows, read_array, read_rows
+from foldwise.errors import require
+from foldwise.files import read_json, remove, write_json, write_parquet
+from foldwise.meter import Meter
+from foldwise.scoring.metrics import scores
+
+_NO_GROUPS = (
+    "The labels file has no column 'group': every row counts as independent of the others. If rows "
+    "share a text or a user, the intervals here are too narrow."
+)
+_NO_FOLDS = (
+    "No file says which fold each row was in: whether these predictions are out of fold cannot be "
+    "checked here. The folds shown were drawn for the ensemble's nested score."
+)
+
+
+def write_run(predictions: ExternalPredictions, output: Path, competition: Competition) -> Run:
+    """Write the canonical layout, and return the run that the stages take.
+
+    Parameters
+    ----------
+    predictions : ExternalPredictions
+    output : Path
+        Folder to write; one that holds a run of the pipeline is refused.
+    competition : Competition
+        Seed, number of folds to draw where no file names them, and options of the stages.
+    """
+    audit = read_json(output / "clean" / "audit.json")
+    require(
+        audit is None or "foreign" in audit,
+        f"{output}: holds a run of the pipeline, which this would overwrite; "
+        "choose another --output",
+    )
+    groups = predictions.ids if predictions.groups is None else predictions.groups
+    folds = predictions.folds
+    if folds is None:
+        codes = pd.factorize(groups)[0]
+        folds = draw_folds(predictions.labels, codes, competition.folds.n, competition.seed)
+    n_folds = int(folds.max()) + 1
+    competition = competition.model_copy(
+        update={
+            "name": competition.name if competition.name != "default" else "foreign",
+            "title": competition.title or "Predictions made elsewhere",
+            "models": ("prior", *predictions.probabilities),
+            "folds": competition.folds.model_copy(update={"n": n_folds}),
+        }
+    )
+    run = Run(competition, input=output, output=output)
+    table = pd.DataFrame({"id": predictions.ids, "group": groups})
+    train = table.assign(label=np.array(predictions.classes, dtype=object)[predictions.labels])
+    write_parquet(run.clean / "train.parquet", train[["id", "label", "group"]])
+    write_parquet(run.folds, table.assign(fold=folds.astype(np.int8)))
+    files = {name: str(path) for name, path in predictions.sources.items()}
+    record = {
+        "classes": predictions.classes,
+        "train": _audit(predictions, groups),
+        "foreign": files,
+    }
+    write_json(run.clean / "audit.json", record)
+    with Meter() as meter:
+        prior = _prior(predictions.labels, folds, len(predictions.classes))
+    cost = {"train_seconds": meter.seconds, "predict_seconds": 0.0, "device": "cpu"}
+    _store(run, predictions, "prior", prior, folds, cost | {"peak_memory_mb": meter.peak_memory_mb})
+    unknown = dict.fromkeys(("train_seconds", "predict_seconds", "peak_memory_mb"))
+    for name, values in predictions.probabilities.items():
+        _store(run, predictions, name, values, folds, unknown | {"device": "elsewhere"})
+    return run
+
+
+def write_test(run: Run, predictions: ExternalPredictions, tests: Sequence[Path]) -> None:
+    """Store predictions of test rows beside the out-of-fold ones, or clear those of an earlier run.
+
+    Parameters
+    ----------
+    run : Run
+        What `write_run` returned.
+    predictions : ExternalPredictions
+        The models.
+    tests : sequence of Path
+        One file a model, in the order of `--oof`; empty if there are none.
+
+    Raises
+    ------
+    UserError
+        A file is missing, or its rows or columns are not those of the others.
+    """
+    paths = [run.clean / "test.parquet"]
+    paths += [run.model(name) / "test.parquet" for name in predictions.probabilities]
+    for path in paths:
+        remove(path)
+    if not tests:
+        return
+    names = list(predictions.probabilities)
+    require(
+        len(tests) == len(names),
+        f"--test: {len(tests)} files for {len(names)} of --oof; give one a model, in their order",
+    )
+    rows = read_rows(tests[0])
+    tables = {}
+    for name, path in zip(names, tests, strict=True):
+        values = read_array(path, rows).in_order(predictions.classes, path)
+        require(
+            values.shape[1] == len(predictions.classes),
+            f"{path}: {values.shape[1]} columns for {len(predictions.classes)} classes",
+        )
+        table = pd.DataFrame(check_rows(values, path), columns=predictions.classes)
+        table.insert(0, "id", rows.ids)
+        tables[name] = table
+    write_parquet(run.clean / "test.parquet", pd.DataFrame({"id": rows.ids}))
+    for name, table in tables.items():
+        write_parquet(run.model(name) / "test.parquet", table)
+
+
+def default_competition(settings: Sequence[str] = ()) -> Competition:
+    """Return the default configuration with `--set` overrides, for predictions without texts."""
+    return load_competition(COMPETITIONS / "default.toml", settings)
+
+
+def _audit(predictions: ExternalPredictions, groups: np.ndarray) -> dict[str, Any]:
+    """Return what the clean stage would say of these rows."""
+    n, sizes = len(predictions.ids), np.bincount(pd.factorize(groups)[0])
+    counts = np.bincount(predictions.labels, minlength=len(predictions.classes)).tolist()
+    warnings = []
+    if predictions.groups is None:
+        warnings.append(_NO_GROUPS)
+    if predictions.folds is None:
+        warnings.append(_NO_FOLDS)
+    return {
+        "rows_read": n,
+        "rows_kept": n,
+        "groups": len(sizes),
+        "largest_group": int(sizes.max()),
+        "dropped": {},
+        "filled": {},
+        "lengths": {},
+        "class_balance": dict(zip(predictions.classes, counts, strict=True)),
+        "notes": [],
+        "warnings": warnings,
+    }
+
+
+def _prior(labels: np.ndarray, folds: np.ndarray, n_classes: int) -> np.ndarray:
+    """Return the class frequencies of the other folds for each row, shape (n, C)."""
+    table = np.zeros((len(labels), n_classes))
+    for fold in np.unique(folds):
+        counts = np.bincount(labels[folds != fold], minlength=n_classes) + 1
+        table[folds == fold] = counts / counts.sum()
+    return table
+
+
+def _store(
+    run: Run,
+    predictions: ExternalPredictions,
+    name: str,
+    values: np.ndarray,
+    folds: np.ndarray,
+    cost: dict[str, float | str | None],
+) -> None:
+    oof = pd.DataFrame(values, columns=predictions.classes)
+    oof.insert(0, "id", predictions.ids)
+    oof.insert(1, "fold", folds.astype(np.int8))
+    write_parquet(run.model(name) / "oof.parquet", oof)
+    labels = predictions.labels
+    parts = [
+        {"fold": int(k), "rows": int((folds == k).sum())}
+        | scores(labels[folds == k], values[folds == k])
+        for k in np.unique(folds)
+    ]
+    record = {"model": name, "classes": predictions.classes, "overall": scores(labels, values)}
+    record |= {**cost, "predict_rows": len(labels), "notes": [], "folds": parts}
+    write_json(run.model(name) / "metrics.json", record)
