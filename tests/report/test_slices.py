@@ -4,7 +4,8 @@ import pytest
 from foldwise.config.competition import load_competition
 from foldwise.data.cleaning import TURN
 from foldwise.features.prompt_kind import kind, script
-from foldwise.report.examples import choose, describe, excerpt
+from foldwise.report.evidence import Evidence
+from foldwise.report.examples import choose_rows, describe_rows, excerpt
 from foldwise.report.slices import slice_columns, slice_table, worst
 from foldwise.scoring.bootstrap import GroupBootstrap
 
@@ -115,12 +116,14 @@ def test_examples_are_the_surest_hits_the_surest_misses_and_the_rows_of_most_str
     labels = np.array([0, 0, 0, 0, 1])
     other = p.copy()
     other[1] = [0.0, 1.0]
-    found = choose(labels, p, [p, other])
+    found = choose_rows(labels, p, [p, other])
     assert found[0]["right"] == [0, 1]
     assert found[0]["wrong"] == [2, 3]
     assert found[0]["contested"][0] == 1
     assert found[1]["wrong"] == []
-    said = describe(found, np.array(list("abcde")), {}, ["x", "y"], {"m": p}, "m")
+    ids, bootstrap = np.array(list("abcde")), GroupBootstrap(np.arange(5))
+    evidence = Evidence(ids, labels, ids, labels, {"m": p}, {}, ["x", "y"], bootstrap)
+    said = describe_rows(found, {}, evidence)
     assert said["x"]["wrong"][0]["id"] == "c"
     assert said["x"]["wrong"][0]["of_truth"] == {"m": 0.2}
 

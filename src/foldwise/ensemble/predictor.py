@@ -82,18 +82,9 @@ class Predictor:
             weights = read_json(output / "ensemble" / "weights.json")
             require(bool(weights), f"{output}: no ensemble there; name a --model of {there}")
             names, pool = Pool.restore(weights)
-        units = {}
         for name in names:
             require(name in there, f"{output}: no model {name!r}; there are {', '.join(there)}")
-            units[name] = counted_folds(output / "models" / name)
-            require(bool(units[name]), f"{output}: model {name!r} has no finished fold")
-            if fold is not None:
-                finished = [f.name.removeprefix("fold-") for f in units[name]]
-                units[name] = [f for f in units[name] if f.name == f"fold-{fold}"]
-                require(
-                    bool(units[name]),
-                    f"{output}: model {name!r} has no fold {fold}; there are {', '.join(finished)}",
-                )
+        units = {name: _stored_folds(output, name, fold) for name in names}
         record = read_record(units[names[0]][0])
         competition = Competition.restore(record["config"])
         return cls(units, record["classes"], competition, pool)
@@ -101,8 +92,10 @@ class Predictor:
     @property
     def described(self) -> str:
         """What predicts, in words."""
-        counts = [f"{name} ({len(paths)} folds)" for name, paths in self.units.items()]
-        counts = [text.replace("(1 folds)", "(1 fold)") for text in counts]
+        counts = [
+            f"{name} ({len(paths)} {'fold' if len(paths) == 1 else 'folds'})"
+            for name, paths in self.units.items()
+        ]
         return f"the ensemble of {', '.join(counts)}" if self.pool else counts[0]
 
     def predict(self, texts: dict[str, np.ndarray]) -> np.ndarray:
@@ -208,3 +201,15 @@ def show(probabilities: np.ndarray, classes: list[str]) -> str:
         others = ", ".join(f"{classes[i]} {row[i]:.3f}" for i in order[1:5])
         lines.append(f"{classes[order[0]]} {row[order[0]]:.3f}   ({others})")
     return "\n".join(lines)
+
+
+def _stored_folds(output: Path, model: str, fold: int | None) -> list[Path]:
+    """Return the folders of a model's folds, or of the one that is wanted."""
+    folders = counted_folds(output / "models" / model)
+    require(bool(folders), f"{output}: model {model!r} has no finished fold")
+    if fold is None:
+        return folders
+    wanted = [folder for folder in folders if folder.name == f"fold-{fold}"]
+    finished = ", ".join(folder.name.removeprefix("fold-") for folder in folders)
+    require(bool(wanted), f"{output}: model {model!r} has no fold {fold}; there are {finished}")
+    return wanted
