@@ -14,7 +14,7 @@ from stages.test_transformer import CLASSES, prepared  # noqa: F401
 from foldwise.finetune import distributed
 from foldwise.stages.stage import execute
 
-SOURCE = Path(__file__).parents[1] / "src"
+SOURCE = Path(__file__).parents[2] / "src"
 # Without dropout two processes do what one does, up to the order of additions.
 SETTINGS = ("bert.precision=fp32", "bert.batch_size=8", "bert.epochs=2", 'models=["prior", "bert"]')
 

@@ -7,7 +7,7 @@ from types import ModuleType, SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from models.test_encoder import Linear, labelled, make_task, pair_rows, plan
+from models.test_bert import Linear, labelled, make_task, pair_rows, plan
 
 from foldwise.data.cleaning import TURN
 from foldwise.errors import UserError
