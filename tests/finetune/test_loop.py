@@ -62,6 +62,25 @@ def test_a_killed_training_with_averaging_and_augmentation_resumes(task, monkeyp
     assert resumed.info["history"] == whole.info["history"]
 
 
+def test_a_state_that_other_code_wrote_is_ignored(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoint, "EVERY_SECONDS", 0.0)
+
+    def first_steps():
+        seen = []
+        network, how = Linear(), plan(epochs=1, batch_size=16)
+        loop.train(network, labelled(50), how, None, tmp_path, lambda r: seen.append(r.steps))
+        return seen
+
+    torch.manual_seed(0)
+    assert first_steps() == [1, 2, 3, 4]
+    torch.manual_seed(0)
+    assert first_steps() == []
+    asked = []
+    monkeypatch.setattr(loop, "code_hash", lambda name: asked.append(name) or "other")
+    torch.manual_seed(0)
+    assert first_steps() == [1, 2, 3, 4] and asked == ["foldwise.finetune.loop"]
+
+
 @pytest.mark.parametrize("key", ["turn_dropping", "word_deletion", "word_swap", "token_dropout"])
 def test_augmentation_reaches_the_training_rows_and_no_others(task, monkeypatch, key):
     shown, validated = [], []
