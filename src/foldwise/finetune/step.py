@@ -6,7 +6,6 @@ and whichever process reads them.
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -139,7 +138,12 @@ def weighted_loss(
 
 
 def _check_finite(
-    loss: Any, norm: torch.Tensor, scaler: Any, fold: int, step: int, ids: np.ndarray
+    loss: float,
+    norm: torch.Tensor,
+    scaler: torch.amp.GradScaler,
+    fold: int,
+    step: int,
+    ids: np.ndarray,
 ) -> None:
     # With a loss scale, gradients that overflow are part of its search: the step is skipped and
     # the scale is halved. Below 1 the search has failed, and every step would be skipped.

@@ -1,10 +1,10 @@
 """How fast a training is: a line on its progress now and then, and its figures at the end.
 
-The figures are tokens a second, the share of padding, and MFU.
-MFU (model FLOP utilisation, Chowdhery et al., 2022) is the arithmetic that the model needs for
-the real tokens, without padding or recomputation, over what the device could have done in that
-time. The need is 6 floating-point operations for each weight of a matrix product and token
-(forward and backward), and 12 x hidden size x length for the attention of each layer and token.
+The figures are tokens a second, padding, and MFU. MFU (model FLOP utilisation, Chowdhery et al.,
+2022) is the arithmetic that the model needs for the real tokens, without padding or
+recomputation, over what the device could have done in that time. The need is 6 floating-point
+operations for each weight of a matrix product and token (forward and backward), and
+12 x hidden size x length for the attention of each layer and token.
 """
 
 import sys
