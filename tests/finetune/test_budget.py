@@ -1,20 +1,15 @@
-import pickle
-import time
-
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foldwise.backbone.device import Device
-from foldwise.config.competition import load_competition
-from foldwise.finetune import budget
-from foldwise.finetune.budget import Allowance, Cost, DoesNotFit, Plan, Watch, clock, parse, shrink
-from foldwise.finetune.plan import Plan as TrainingPlan
-from foldwise.finetune.plan import Record
+from foldwise.finetune.budget import BudgetPlan, Cost, clock, parse, shrink
 
 plans = st.builds(
-    Plan, st.integers(1, 4), st.integers(1, 6), st.integers(1, 5), st.sampled_from([64, 256, 512])
+    BudgetPlan,
+    st.integers(1, 4),
+    st.integers(1, 6),
+    st.integers(1, 5),
+    st.sampled_from([64, 256, 512]),
 )
 costs = st.builds(
     Cost, st.floats(1, 1e4), st.floats(0, 1e3), st.just(tuple(range(1, 600, 7)))
@@ -26,7 +21,7 @@ def test_plans_shrink_in_the_stated_order(plan, least):
     steps = [plan, *plan.smaller(least)]
     for before, after in zip(steps, steps[1:], strict=False):
         if before.seeds > 1:
-            assert after == Plan(before.seeds - 1, *_rest(before))
+            assert after == BudgetPlan(before.seeds - 1, *_rest(before))
         elif before.folds > least:
             assert after.folds == before.folds - 1 and after.epochs == before.epochs
         elif before.epochs > 1:
@@ -56,47 +51,8 @@ def test_the_plan_that_is_chosen_fits_and_the_one_before_does_not(plan, cost, se
 
 def test_shorter_sequences_cost_less_where_texts_are_long():
     cost = Cost(100.0, 0.0, (50, 500, 500))
-    assert cost.fold(Plan(1, 1, 1, 512)) == pytest.approx(100)
-    assert cost.fold(Plan(1, 1, 1, 256)) == pytest.approx(100 * (50 + 256 + 256) / 1050)
-
-
-def watch(seconds, rounds=2, epochs=2):
-    how = load_competition("spooky", [f"bert.epochs={epochs}"]).bert
-    nothing = np.zeros(3)
-    training = TrainingPlan(how, Device("cpu", None), nothing, nothing, nothing, False, 0, 0)
-    allowance = Allowance(time.time() + seconds, rounds, 1, 1, 0)
-    return Watch(allowance, training, np.full(1000, 10), 300)
-
-
-def run(watch, steps, pace, monkeypatch):
-    """Show `watch` steps of 100 tokens that take `pace` seconds each."""
-    start, wall = time.monotonic(), time.time()
-    for step in range(1, steps + 1):
-        monkeypatch.setattr(budget.time, "monotonic", lambda s=step: start + s * pace)
-        monkeypatch.setattr(budget.time, "time", lambda s=step: wall + s * pace)
-        watch(Record(padded_tokens=100 * step, steps=step))
-
-
-# An epoch of a thousand rows of 10 tokens is 100 such steps, 300 rows predicted are 10: a fold
-# of two epochs is 210.
-def test_training_goes_on_where_the_folds_fit(monkeypatch, capsys):
-    run(watch(430), 200, 1.0, monkeypatch)
-    assert "time budget: 7 min left, the folds still need about 7 min" in capsys.readouterr().err
-
-
-def test_a_training_that_will_not_end_in_time_stops_after_its_first_steps(monkeypatch, capsys):
-    with pytest.raises(DoesNotFit) as caught:
-        run(watch(400), 200, 1.0, monkeypatch)
-    cost = pickle.loads(pickle.dumps(caught.value)).cost
-    assert cost.epoch == pytest.approx(100) and cost.prediction == pytest.approx(10)
-    assert "too long" in capsys.readouterr().err
-
-
-def test_a_fold_that_slows_down_stops_when_its_own_time_is_gone(monkeypatch):
-    fold = watch(250, rounds=1, epochs=1)
-    run(fold, 20, 1.0, monkeypatch)
-    with pytest.raises(DoesNotFit):
-        run(fold, 80, 30.0, monkeypatch)
+    assert cost.fold(BudgetPlan(1, 1, 1, 512)) == pytest.approx(100)
+    assert cost.fold(BudgetPlan(1, 1, 1, 256)) == pytest.approx(100 * (50 + 256 + 256) / 1050)
 
 
 @pytest.mark.parametrize(

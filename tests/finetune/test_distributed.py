@@ -14,7 +14,7 @@ from stages.test_transformer import CLASSES, prepared  # noqa: F401
 from foldwise.finetune import distributed
 from foldwise.stages.stage import execute
 
-SOURCE = Path(__file__).parents[1] / "src"
+SOURCE = Path(__file__).parents[2] / "src"
 # Without dropout two processes do what one does, up to the order of additions.
 SETTINGS = ("bert.precision=fp32", "bert.batch_size=8", "bert.epochs=2", 'models=["prior", "bert"]')
 
@@ -90,12 +90,12 @@ def test_rows_of_a_step_are_dealt_out_whole(monkeypatch):
     shares = []
     for rank in range(2):
         monkeypatch.setattr(distributed, "rank", lambda r=rank: r)
-        shares.append(distributed.share(rows, lengths).tolist())
+        shares.append(distributed.shard_step(rows, lengths).tolist())
     assert shares == [[4, 2, 0], [3, 1]]
 
 
 def test_one_process_is_left_alone():
     assert distributed.world() == 1 and distributed.rank() == 0
-    assert distributed.tell({"a": 1}) == {"a": 1}
+    assert distributed.broadcast({"a": 1}) == {"a": 1}
     rows = np.array([3, 1])
-    assert distributed.share(rows, np.ones(4)) is rows
+    assert distributed.shard_step(rows, np.ones(4)) is rows

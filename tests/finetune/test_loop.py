@@ -7,11 +7,11 @@ from types import ModuleType, SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from models.test_encoder import Linear, labelled, make_task, pair_rows, plan
+from models.test_bert import Linear, labelled, make_task, pair_rows, plan
 
 from foldwise.data.cleaning import TURN
 from foldwise.errors import UserError
-from foldwise.finetune import checkpoint, curve, loop
+from foldwise.finetune import checkpoint, curve, loop, step
 from foldwise.models.bert import Bert
 
 
@@ -32,8 +32,8 @@ def test_averaged_weights_are_the_moving_average_of_the_steps(monkeypatch):
 
     torch.manual_seed(0)
     network = Linear()
-    monkeypatch.setattr(loop.News, "network", network, raising=False)
-    monkeypatch.setattr(loop.News, "tell", remember)
+    monkeypatch.setattr(loop.ProgressLog, "network", network, raising=False)
+    monkeypatch.setattr(loop.ProgressLog, "show", remember)
     loop.train(network, labelled(50), plan(epochs=2, batch_size=16, ema=0.7), None)
     expected = seen[0]
     for state in seen[1:]:
@@ -54,7 +54,7 @@ def test_a_killed_training_with_averaging_and_augmentation_resumes(task, monkeyp
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(loop.News, "tell", kill)
+        patch.setattr(loop.ProgressLog, "show", kill)
         with pytest.raises(KeyboardInterrupt):
             Bert.fit(pair_rows(40), task(*settings), test)
     resumed = Bert.fit(pair_rows(40), task(*settings), test)
@@ -62,10 +62,29 @@ def test_a_killed_training_with_averaging_and_augmentation_resumes(task, monkeyp
     assert resumed.info["history"] == whole.info["history"]
 
 
+def test_a_state_that_other_code_wrote_is_ignored(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoint, "EVERY_SECONDS", 0.0)
+
+    def first_steps():
+        seen = []
+        network, how = Linear(), plan(epochs=1, batch_size=16)
+        loop.train(network, labelled(50), how, None, tmp_path, lambda r: seen.append(r.steps))
+        return seen
+
+    torch.manual_seed(0)
+    assert first_steps() == [1, 2, 3, 4]
+    torch.manual_seed(0)
+    assert first_steps() == []
+    asked = []
+    monkeypatch.setattr(loop, "code_hash", lambda name: asked.append(name) or "other")
+    torch.manual_seed(0)
+    assert first_steps() == [1, 2, 3, 4] and asked == ["foldwise.finetune.loop"]
+
+
 @pytest.mark.parametrize("key", ["turn_dropping", "word_deletion", "word_swap", "token_dropout"])
 def test_augmentation_reaches_the_training_rows_and_no_others(task, monkeypatch, key):
     shown, validated = [], []
-    forward, predict_logits = loop.forward, curve.predict_logits
+    forward, predict_logits = step.forward, curve.predict_logits
 
     def spy(network, inputs, device):
         shown.extend(tuple(row[row != 0].tolist()) for row in inputs["input_ids"])
@@ -75,7 +94,7 @@ def test_augmentation_reaches_the_training_rows_and_no_others(task, monkeypatch,
         validated.extend(tuple(ids.tolist()) for side in examples.sides for ids in side.ids)
         return predict_logits(network, examples, *args)
 
-    monkeypatch.setattr(loop, "forward", spy)
+    monkeypatch.setattr(step, "forward", spy)
     monkeypatch.setattr(curve, "predict_logits", spy_too)
     rows, held = (conversations(pair_rows(n, seed=n)) for n in (32, 20))
     fitted = Bert.fit(rows, task(f"bert.{key}=0.5", "bert.epochs=2"), held)
@@ -158,10 +177,10 @@ def test_a_loss_scale_that_finds_no_scale_stops_the_training():
     infinite, ids = torch.tensor(float("inf")), np.array(["row-1"])
     for scale in (65536.0, 1.0):
         scaler = SimpleNamespace(is_enabled=lambda: True, get_scale=lambda s=scale: s)
-        loop._check_finite(0.5, infinite, scaler, 0, 7, ids)
+        step._check_finite(0.5, infinite, scaler, 0, 7, ids)
     scaler = SimpleNamespace(is_enabled=lambda: True, get_scale=lambda: 0.5)
     with pytest.raises(FloatingPointError, match="step 7: gradient is not finite, rows row-1"):
-        loop._check_finite(0.5, infinite, scaler, 0, 7, ids)
+        step._check_finite(0.5, infinite, scaler, 0, 7, ids)
 
 
 def test_tensorboard_gets_the_points_of_the_curves(task, monkeypatch):

@@ -13,8 +13,8 @@ from foldwise.backbone.packing import Sequences
 from foldwise.config.competition import load_competition
 from foldwise.errors import UserError
 from foldwise.features.rows import Rows
-from foldwise.finetune import checkpoint, loop
-from foldwise.finetune.plan import Labelled, Plan
+from foldwise.finetune import checkpoint, loop, parts, step
+from foldwise.finetune.plan import Labelled, TrainingPlan
 from foldwise.models.bert import Bert
 from foldwise.models.model import Task
 
@@ -134,15 +134,15 @@ def test_without_averaging_cross_depends_on_the_order(task):
     assert np.abs(there - back[:, [1, 0, 2]]).max() > 1e-4
 
 
-def test_turned_rows_are_shown_with_turned_labels(task, monkeypatch):
+def test_swapped_rows_are_shown_with_swapped_labels(task, monkeypatch):
     seen = []
-    original = loop.weighted_loss
+    original = step.weighted_loss
 
     def spy(logits, labels, *args):
         seen.append(labels.numpy().copy())
         return original(logits, labels, *args)
 
-    monkeypatch.setattr(loop, "weighted_loss", spy)
+    monkeypatch.setattr(step, "weighted_loss", spy)
     rows = replace(pair_rows(64), labels=np.zeros(64, int))
     Bert.fit(rows, task("bert.pair_mode=cross"))
     shown = np.concatenate(seen[::2])
@@ -267,8 +267,10 @@ def plan(**changes):
     settings = load_competition("spooky", [f"bert.{k}={v}" for k, v in changes.items()]).bert
     weights = np.array([0.5, 1.0, 2.0])
     prior = np.log(np.ones(3) / 3)
-    turned = np.arange(3)
-    return Plan(settings, Device("cpu", torch.float32), weights, prior, turned, False, 0, 0)
+    swapped_class = np.arange(3)
+    return TrainingPlan(
+        settings, Device("cpu", torch.float32), weights, prior, swapped_class, False, 0, 0
+    )
 
 
 def trained(**changes):
@@ -290,8 +292,8 @@ def test_training_equals_a_plain_loop():
     torch.manual_seed(0)
     network, data, how = Linear(), labelled(50), plan(epochs=2, batch_size=16, label_smoothing=0.1)
     weights = torch.tensor(how.class_weights, dtype=torch.float32)
-    optimiser = loop.make_optimiser(network, how.config)
-    scheduler = loop.get_scheduler("linear", optimiser, num_warmup_steps=1, num_training_steps=8)
+    optimiser = parts.make_optimiser(network, how.config)
+    scheduler = parts.get_scheduler("linear", optimiser, num_warmup_steps=1, num_training_steps=8)
     generator = np.random.default_rng(0)
     for _ in range(2):
         generator.random(50)
@@ -315,7 +317,7 @@ def test_weighted_loss_equals_torch():
     logits, labels = torch.randn(20, 3, generator=generator), torch.arange(20) % 3
     weights = torch.tensor([0.5, 1.0, 2.0])
     reference = torch.nn.CrossEntropyLoss(weight=weights)(logits, labels)
-    ours = loop.weighted_loss(logits, labels, weights) / weights[labels].sum()
+    ours = step.weighted_loss(logits, labels, weights) / weights[labels].sum()
     torch.testing.assert_close(ours, reference)
 
 
@@ -334,7 +336,7 @@ def test_biases_and_norms_do_not_decay_and_the_head_has_its_own_rate(task, tiny_
     network = AutoModelForSequenceClassification.from_pretrained(tiny_encoder)
     config_ = task().competition.bert
     names = {id(p): name for name, p in network.named_parameters()}
-    for group in loop.make_optimiser(network, config_).param_groups:
+    for group in parts.make_optimiser(network, config_).param_groups:
         for parameter in group["params"]:
             name = names[id(parameter)]
             vector = name.endswith("bias") or "LayerNorm" in name
@@ -357,11 +359,11 @@ def test_a_killed_training_ends_where_it_would_have(task, monkeypatch, at):
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(loop.News, "tell", kill)
+        patch.setattr(loop.ProgressLog, "show", kill)
         with pytest.raises(KeyboardInterrupt):
             Bert.fit(pair_rows(40), task(*settings), test)
     steps = seen.copy()
-    monkeypatch.setattr(loop.News, "tell", lambda self, record: seen.append(record.steps))
+    monkeypatch.setattr(loop.ProgressLog, "show", lambda self, record: seen.append(record.steps))
     resumed = Bert.fit(pair_rows(40), task(*settings), test)
     assert seen[len(steps) :] == list(range(at + 1, 7))
     np.testing.assert_array_equal(resumed.predict(test), whole.predict(test))

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from models.test_encoder import make_task, pair_rows
+from models.test_bert import make_task, pair_rows
 
 from foldwise.models import seeds
 from foldwise.models.bert import Bert

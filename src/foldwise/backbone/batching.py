@@ -172,8 +172,8 @@ class Examples:
         if self.together:
             chosen = [(side, i) for side in self.sides for i in index]
         else:
-            turned = np.zeros(len(index), bool) if swapped is None else swapped
-            chosen = [(self.sides[int(s)], i) for s, i in zip(turned, index, strict=True)]
+            swapped = np.zeros(len(index), bool) if swapped is None else swapped
+            chosen = [(self.sides[int(s)], i) for s, i in zip(swapped, index, strict=True)]
         return pad_batch(chosen, self.pad, self.has_types)
 
 

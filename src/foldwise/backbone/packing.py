@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from foldwise.backbone.token_cache import TokenCache
 from foldwise.data.cleaning import TURN
 from foldwise.errors import require
 
@@ -128,11 +129,11 @@ class Packer:
         Tokenizer of the encoder.
     max_length : int
         Most tokens of a sequence, special tokens included.
-    cache : foldwise.backbone.token_cache.TokenCache, optional
+    cache : TokenCache, optional
         Where tokens are looked up and stored on disk.
     """
 
-    def __init__(self, tokenizer: Any, max_length: int, cache: Any = None) -> None:
+    def __init__(self, tokenizer: Any, max_length: int, cache: TokenCache | None = None) -> None:
         self.tokenizer, self.max_length, self.cache = tokenizer, max_length, cache
         self.prefix, self.middle, self.suffix = _frame(tokenizer)
         # A word-piece vocabulary has no newline; the separator then stands between turns.

@@ -95,11 +95,11 @@ class Reading:
         return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in saved.items()})
 
     @property
-    def turned(self) -> np.ndarray:
+    def swapped_class(self) -> np.ndarray:
         """Class of a row after swapping A and B, int64, shape (C,)."""
-        turned = np.arange(len(self.classes))
-        turned[list(self.swap)] = self.swap[::-1]
-        return turned
+        swapped = np.arange(len(self.classes))
+        swapped[list(self.swap)] = self.swap[::-1]
+        return swapped
 
     def examples(self, rows: Rows, packer: Packer, has_types: bool) -> Examples:
         """Pack the texts of rows."""

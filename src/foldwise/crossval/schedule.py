@@ -22,7 +22,8 @@ from foldwise.data.cleaned import table_path
 from foldwise.errors import UserError
 from foldwise.files import read_json, remove, write_json
 from foldwise.finetune import disk, distributed
-from foldwise.finetune.budget import Allowance, Cost, DoesNotFit, Plan, clock, shrink
+from foldwise.finetune.allowance import Allowance
+from foldwise.finetune.budget import BudgetPlan, Cost, DoesNotFit, clock, shrink
 from foldwise.hashing import content_hash
 from foldwise.terminal import warn
 
@@ -54,22 +55,22 @@ def fit(run: Run) -> None:
 
 def follow(run: Run) -> None:
     """Help the leader with one fold after another until it says that there are no more."""
-    while (message := distributed.tell()) is not None:
+    while (message := distributed.broadcast()) is not None:
         competition, fold = message
         run = replace(run, competition=Competition.restore(competition))
         run_unit(run, MODEL, fold, _threads(1))
 
 
 def _lead(run: Run, fold: int) -> None:
-    distributed.tell((run.competition.model_dump(mode="json"), fold))
+    distributed.broadcast((run.competition.model_dump(mode="json"), fold))
     run_unit(run, MODEL, fold, _threads(1))
 
 
-def _fit_within(run: Run, waiting: list[int], plans: dict[int, Plan], jobs: int) -> None:
+def _fit_within(run: Run, waiting: list[int], plans: dict[int, BudgetPlan], jobs: int) -> None:
     """Fit as much of the folds as the time allows."""
     config, n = run.competition.bert, run.competition.folds.n
     until = run.started + run.time_budget * (1 - _RESERVE)
-    plan = Plan(config.seeds, len(waiting), config.epochs, config.max_length)
+    plan = BudgetPlan(config.seeds, len(waiting), config.epochs, config.max_length)
     finished = [k for k in range(n) if k not in waiting]
     left_out: list[int] = []
     while waiting:
@@ -107,7 +108,9 @@ def _fit_within(run: Run, waiting: list[int], plans: dict[int, Plan], jobs: int)
     _record(run, plans, left_out)
 
 
-def _cut(run: Run, plan: Plan, cost: Cost, until: float, jobs: int, finished: list[int]) -> Plan:
+def _cut(
+    run: Run, plan: BudgetPlan, cost: Cost, until: float, jobs: int, finished: list[int]
+) -> BudgetPlan:
     """Return a plan that fits, and say what goes; or refuse, as the configuration says."""
     seconds = until - time.time()
     if run.competition.bert.over_budget == "stop":
@@ -126,7 +129,7 @@ def _cut(run: Run, plan: Plan, cost: Cost, until: float, jobs: int, finished: li
     return smaller
 
 
-def _tell(old: Plan, new: Plan) -> None:
+def _tell(old: BudgetPlan, new: BudgetPlan) -> None:
     changes = [
         f"{name.replace('_', ' ')} {before} -> {after}"
         for (name, before), after in zip(asdict(old).items(), asdict(new).values(), strict=True)
@@ -135,7 +138,7 @@ def _tell(old: Plan, new: Plan) -> None:
     warn(f"time budget: less is trained: {', '.join(changes)}")
 
 
-def _reduced(run: Run, plan: Plan) -> Run:
+def _reduced(run: Run, plan: BudgetPlan) -> Run:
     """Return the run with the configuration of a plan."""
     values: dict[str, Any] = asdict(plan)
     del values["folds"]
@@ -143,7 +146,7 @@ def _reduced(run: Run, plan: Plan) -> Run:
     return replace(run, competition=run.competition.model_copy(update={"bert": bert}))
 
 
-def _is_stored(run: Run, fold: int, plans: dict[int, Plan]) -> bool:
+def _is_stored(run: Run, fold: int, plans: dict[int, BudgetPlan]) -> bool:
     if is_stored(run, MODEL, fold):
         return True
     return fold in plans and is_stored(_reduced(run, plans[fold]), MODEL, fold)
@@ -153,15 +156,15 @@ def _key(run: Run) -> str:
     return content_hash(config_hash(run, ("bert", "folds")))
 
 
-def _recorded(run: Run) -> dict[int, Plan]:
+def _recorded(run: Run) -> dict[int, BudgetPlan]:
     """Return what the folds of an earlier run with a time budget were trained with."""
     found = read_json(run.model(MODEL) / "plan.json")
     if not found or found["key"] != _key(run):
         return {}
-    return {int(fold): Plan(**plan) for fold, plan in found["folds"].items()}
+    return {int(fold): BudgetPlan(**plan) for fold, plan in found["folds"].items()}
 
 
-def _record(run: Run, plans: dict[int, Plan], left_out: list[int]) -> None:
+def _record(run: Run, plans: dict[int, BudgetPlan], left_out: list[int]) -> None:
     config = run.competition.bert
     whole = (config.seeds, config.epochs, config.max_length)
     less = {k: p for k, p in plans.items() if (p.seeds, p.epochs, p.max_length) != whole}

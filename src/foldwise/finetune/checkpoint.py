@@ -8,18 +8,29 @@ reached undisturbed.
 import contextlib
 import hashlib
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 
 from foldwise.files import atomic
 from foldwise.finetune import distributed
-from foldwise.hashing import code_hash, content_hash
+from foldwise.finetune.plan import Labelled
+from foldwise.hashing import content_hash
 
 EVERY_SECONDS = 300.0
+
+
+class Stateful(Protocol):
+    """What can give its state away and take it back."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state."""
+
+    def load_state_dict(self, state: dict[str, Any], /) -> object:
+        """Go back to a state."""
 
 
 class Checkpoint:
@@ -31,11 +42,12 @@ class Checkpoint:
         Where the state lies; without a folder nothing is ever written.
     key : str
         Identifies the training.
-    parts : dict of str to object
-        Everything with a `state_dict`: network, optimiser, schedule, loss scale.
+    parts : dict of str to Stateful
+        Network, optimiser, schedule, loss scale.
     """
 
-    def __init__(self, folder: Path | None, key: str, parts: dict[str, Any]) -> None:
+    def __init__(self, folder: Path | None, key: str, parts: Mapping[str, Stateful]) -> None:
+        self.folder = folder
         self.path = None if folder is None else folder / "state.pt"
         self.key, self.parts = key, parts
         self.last = time.monotonic()
@@ -76,8 +88,8 @@ class Checkpoint:
         return stored
 
 
-def training_key(network: torch.nn.Module, data: Iterable[Any], *settings: Any) -> str:
-    """Hash the initial weights, the rows as the network reads them, the settings and the code.
+def training_key(network: torch.nn.Module, data: Iterable[Labelled], *settings: Any) -> str:
+    """Hash the initial weights, the rows as the network reads them, and the settings.
 
     Parameters
     ----------
@@ -86,7 +98,7 @@ def training_key(network: torch.nn.Module, data: Iterable[Any], *settings: Any) 
     data : iterable of Labelled
         Training and validation rows.
     *settings : object
-        Whatever JSON can hold.
+        Whatever JSON can hold: the plan, the hash of the code that trains.
     """
     digest = hashlib.blake2b(digest_size=16)
     for name, tensor in network.state_dict().items():
@@ -97,5 +109,4 @@ def training_key(network: torch.nn.Module, data: Iterable[Any], *settings: Any) 
         for side in rows.examples.sides:
             for tokens in side.ids:
                 digest.update(np.int64(len(tokens)).tobytes() + tokens.tobytes())
-    code = code_hash("foldwise.finetune.loop")
-    return content_hash(digest.hexdigest(), code, torch.__version__, *settings)
+    return content_hash(digest.hexdigest(), torch.__version__, *settings)

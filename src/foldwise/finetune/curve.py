@@ -1,4 +1,4 @@
-"""How training goes: points of the training and validation curves."""
+"""The training and validation curves of a fold: their points, and what the last ones say."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import numpy as np
 from scipy import optimize
 
 from foldwise.backbone.inference import predict_logits, score
-from foldwise.finetune.plan import Labelled, Plan, Record
+from foldwise.finetune.plan import Labelled, Record, StepSums, TrainingPlan
 from foldwise.terminal import warn
 
 # Validation rows of a point on the curve: at least these, and this share of the training rows
@@ -15,24 +15,14 @@ from foldwise.terminal import warn
 _CURVE_ROWS = {"cpu": 100, "cuda": 2000}
 _CURVE_SHARE = 0.1
 _LAST_POINT = 3  # times as many rows for the last point, which decides about "did not learn"
-
-
-def _drawn_back(
-    logits: np.ndarray, log_prior: np.ndarray, labels: np.ndarray, weights: np.ndarray
-) -> float:
-    """Return the least mean loss on the way from the prior to the logits."""
-
-    def loss(share: float) -> float:
-        return score(log_prior + share * (logits - log_prior), labels, weights)[0].mean()
-
-    return float(optimize.minimize_scalar(loss, bounds=(0, 1), method="bounded").fun)
+_LEARNT = 10.8  # 99.9 % of a chi-squared variable with one degree of freedom
 
 
 class Curve:
     """Collects points of the training curve and draws those of the validation curve."""
 
     def __init__(
-        self, network: Any, plan: Plan, validation: Labelled | None, per_epoch: int
+        self, network: Any, plan: TrainingPlan, validation: Labelled | None, per_epoch: int
     ) -> None:
         self.network, self.plan, self.validation = network, plan, validation
         self.per_epoch, self.last = per_epoch, per_epoch * plan.config.epochs
@@ -44,9 +34,9 @@ class Curve:
         n = 0 if validation is None else len(validation.ids)
         self.order = np.random.default_rng(plan.seed + 1).permutation(n)
 
-    def seen(self, loss: float, hits: int, rows: int) -> None:
-        """Add a step."""
-        for name, value in (("loss", loss), ("accuracy", hits), ("rows", rows)):
+    def add(self, step: StepSums, rows: int) -> None:
+        """Add a step of so many rows."""
+        for name, value in (("loss", step.loss), ("accuracy", step.hits), ("rows", rows)):
             self.sums[name] += value
 
     def points(self, step: int) -> list[dict[str, Any]]:
@@ -91,15 +81,12 @@ class Curve:
         return {"epoch": round(step / self.per_epoch, 3), "step": step}
 
 
-_LEARNT = 10.8  # 99.9 % of a chi-squared variable with one degree of freedom
-
-
 def learning_notes(record: Record, fold: int) -> list[str]:
     """Say whether a network beats the class shares, and whether it chose its own stop.
 
     Parameters
     ----------
-    record : foldwise.finetune.plan.Record
+    record : Record
         A training with points on the validation curve.
     fold : int
 
@@ -131,3 +118,14 @@ def learning_notes(record: Record, fold: int) -> list[str]:
         notes.append(fault)
         warn(f"bert {fault}")
     return notes
+
+
+def _drawn_back(
+    logits: np.ndarray, log_prior: np.ndarray, labels: np.ndarray, weights: np.ndarray
+) -> float:
+    """Return the least mean loss on the way from the prior to the logits."""
+
+    def loss(share: float) -> float:
+        return score(log_prior + share * (logits - log_prior), labels, weights)[0].mean()
+
+    return float(optimize.minimize_scalar(loss, bounds=(0, 1), method="bounded").fun)

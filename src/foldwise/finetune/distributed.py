@@ -30,7 +30,7 @@ def rank() -> int:
     return distributed.get_rank() if distributed.is_initialized() else 0
 
 
-def join() -> None:
+def init_process_group() -> None:
     """Meet the other processes; each takes the GPU of its local rank."""
     backend = "gloo"
     if torch.cuda.is_available():
@@ -44,7 +44,7 @@ def join() -> None:
     distributed.init_process_group(backend, timeout=_PATIENCE)
 
 
-def leave() -> None:
+def destroy_process_group() -> None:
     """Part from the other processes."""
     distributed.destroy_process_group()
 
@@ -60,7 +60,7 @@ def end() -> NoReturn:
     os._exit(0)
 
 
-def tell(value: Any = None) -> Any:
+def broadcast(value: Any = None) -> Any:
     """Return the leader's `value` (plain data) in every process."""
     if world() == 1:
         return value
@@ -69,14 +69,14 @@ def tell(value: Any = None) -> Any:
     return box[0]
 
 
-def share(rows: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+def shard_step(rows: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     """Return this process's rows of a step, int64, shape (m,): every n-th in order of length."""
     if world() == 1:
         return rows
     return rows[np.argsort(-lengths[rows], kind="stable")][rank() :: world()]
 
 
-def add_up(network: torch.nn.Module, counts: torch.Tensor) -> None:
+def all_reduce_gradients(network: torch.nn.Module, counts: torch.Tensor) -> None:
     """Sum the gradients and the float64 `counts` over all processes, in place."""
     if world() == 1:
         return

@@ -2,13 +2,33 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from foldwise.backbone.batching import Examples
 from foldwise.backbone.device import Device
 from foldwise.config.sections import Bert as BertConfig
+
+
+class StepSums(NamedTuple):
+    """What an optimiser step has seen: sums over its rows, whichever process read them.
+
+    Attributes
+    ----------
+    loss : float
+        Weighted as in training, without label smoothing.
+    hits : int
+        Rows whose class was right.
+    tokens, padded_tokens, squares : int
+        As in `Record`.
+    """
+
+    loss: float
+    hits: int
+    tokens: int
+    padded_tokens: int
+    squares: int
 
 
 @dataclass
@@ -43,6 +63,14 @@ class Record:
     epochs: int = 0
     best_epoch: int = 0
 
+    def add(self, sums: StepSums, seconds: float) -> None:
+        """Count an optimiser step."""
+        self.steps += 1
+        self.tokens += sums.tokens
+        self.padded_tokens += sums.padded_tokens
+        self.squares += sums.squares
+        self.seconds += seconds
+
 
 @dataclass(frozen=True)
 class Labelled:
@@ -70,7 +98,7 @@ class Labelled:
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingPlan:
     """How to train.
 
     Attributes
@@ -81,9 +109,9 @@ class Plan:
         Mean 1 over the training rows.
     log_prior : ndarray of float64, shape (C,)
         Log of the (weighted) class shares of the training rows: what has learnt nothing.
-    turned : ndarray of int64, shape (C,)
+    swapped_class : ndarray of int64, shape (C,)
         Class of a row after swapping A and B.
-    turn : bool
+    swap : bool
         Whether rows are shown in a random order of A and B.
     seed : int
     fold : int
@@ -93,14 +121,14 @@ class Plan:
     device: Device
     class_weights: np.ndarray
     log_prior: np.ndarray
-    turned: np.ndarray
-    turn: bool
+    swapped_class: np.ndarray
+    swap: bool
     seed: int
     fold: int
 
     @property
     def settings(self) -> tuple[Any, ...]:
         """Everything that decides about the result, as plain data."""
-        arrays = (self.class_weights.tolist(), self.turned.tolist(), self.turn)
+        arrays = (self.class_weights.tolist(), self.swapped_class.tolist(), self.swap)
         config = self.config.model_dump(exclude={"workers", "over_budget", "tensorboard"})
         return config, str(self.device), *arrays, self.seed, self.fold

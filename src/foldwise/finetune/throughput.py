@@ -1,9 +1,10 @@
-"""How much of the hardware a training uses: tokens a second, padding, and MFU.
+"""How fast a training is: a line on its progress now and then, and its figures at the end.
 
-MFU (model FLOP utilisation, Chowdhery et al., 2022) is the arithmetic that the model needs for
-the real tokens, without padding or recomputation, over what the device could have done in that
-time. The need is 6 floating-point operations for each weight of a matrix product and token
-(forward and backward), and 12 x hidden size x length for the attention of each layer and token.
+The figures are tokens a second, padding, and MFU. MFU (model FLOP utilisation, Chowdhery et al.,
+2022) is the arithmetic that the model needs for the real tokens, without padding or
+recomputation, over what the device could have done in that time. The need is 6 floating-point
+operations for each weight of a matrix product and token (forward and backward), and
+12 x hidden size x length for the attention of each layer and token.
 """
 
 import sys
@@ -16,6 +17,7 @@ import torch
 from foldwise.backbone.device import Device
 from foldwise.finetune import distributed
 from foldwise.finetune.optimiser import layer_list
+from foldwise.finetune.plan import Record
 
 # Dense tensor-core rates of the makers' data sheets, in FLOP/s, for 16-bit types.
 _DATA_SHEET = {
@@ -28,10 +30,9 @@ _DATA_SHEET = {
     "T4": 65e12,
     "V100": 125e12,
 }
-
-
-_SIDE = {"cpu": 1024, "cuda": 4096}
+_SIDE = {"cpu": 1024, "cuda": 4096}  # of the matrices whose product is timed
 _SECONDS = 0.2
+_SILENCE = 30.0  # seconds between two lines
 
 
 def training_flops(network: Any, tokens: int, squares: int) -> float:
@@ -83,7 +84,7 @@ def peak(device: Device) -> tuple[float, str]:
     return 2 * n**3 / best, "measured"
 
 
-def summary(network: Any, record: Any, device: Device) -> dict[str, Any]:
+def summary(network: Any, record: Record, device: Device) -> dict[str, Any]:
     """Return the figures of a training.
 
     Returns
@@ -116,11 +117,8 @@ def line(figures: dict[str, Any]) -> str:
     )
 
 
-_SILENCE = 30.0  # seconds between two lines
-
-
-class News:
-    """Tells how a training goes.
+class ProgressLog:
+    """Prints now and then how a training goes.
 
     Parameters
     ----------
@@ -135,7 +133,7 @@ class News:
         self.fold, self.total, self.before = fold, total, steps
         self.start = self.last = time.monotonic()
 
-    def tell(self, record: Any) -> None:
+    def show(self, record: Record) -> None:
         """Print a line if the last one is old."""
         now = time.monotonic()
         if now - self.last < _SILENCE:

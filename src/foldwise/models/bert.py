@@ -26,9 +26,9 @@ from foldwise.errors import UserError, require
 from foldwise.features.rows import Rows
 from foldwise.files import read_json, write_json
 from foldwise.finetune import distributed, loop, throughput
-from foldwise.finetune.budget import Watch
 from foldwise.finetune.curve import learning_notes
-from foldwise.finetune.plan import Labelled, Plan
+from foldwise.finetune.monitor import BudgetMonitor
+from foldwise.finetune.plan import Labelled, Record, TrainingPlan
 from foldwise.models.model import Task
 from foldwise.terminal import note
 
@@ -67,18 +67,7 @@ class Bert:
         config = task.competition.bert
         with reproducible(task.seed, task.threads):
             fitted, notes = cls._pretrained(task)
-            device = Device.choose(config.precision)
-            plan = Plan(
-                config=config,
-                device=device,
-                class_weights=task.class_weights,
-                log_prior=_log_prior(train.labels, task.class_weights),
-                turned=fitted.reading.turned,
-                # The siamese network sees both orders at once already.
-                turn=fitted.reading.mode == "cross" and config.swap_augmentation,
-                seed=task.seed,
-                fold=task.fold,
-            )
+            plan = fitted._plan(task, train.labels)
             if config.gradient_checkpointing:
                 fitted.network.base_model.gradient_checkpointing_enable()
             known = fitted._training(train, Augment(config, fitted.tokenizer))
@@ -86,34 +75,20 @@ class Bert:
             # The leader alone draws the curve; all must know the loss that decides about a stop.
             if validation is not None and (distributed.rank() == 0 or config.early_stopping):
                 held = fitted._labelled(validation)
-            watch = None
+            monitor = None
             if task.allowance is not None:
                 ahead = 0 if validation is None else len(validation)
-                watch = Watch(task.allowance, plan, known.examples.lengths, ahead)
-            with _events(task) as events, device.holding(fitted.network):
+                monitor = BudgetMonitor(task.allowance, plan, known.examples.lengths, ahead)
+            network, device = fitted.network, plan.device
+            with _events(task) as events, device.holding(network):
                 device.forget_peak()
-                network, scratch = fitted.network, task.scratch
-                record = loop.train(network, known, plan, held, scratch, watch, events)
+                record = loop.train(network, known, plan, held, task.scratch, monitor, events)
                 figures = throughput.summary(network, record, device)
         if distributed.rank() == 0:
             note(f"bert fold {task.fold}: {throughput.line(figures)}")
         if held is not None:
             notes += learning_notes(record, task.fold)
-        trainable = sum(p.numel() for p in fitted.network.parameters() if p.requires_grad)
-        fitted.info |= {
-            "device": str(device),
-            "processes": distributed.world(),
-            "notes": notes,
-            "history": record.history,
-            **figures,
-            "tokens": record.tokens,
-            "padded_tokens": record.padded_tokens,
-            "squares": record.squares,
-            "seconds": record.seconds,
-            "trainable_parameters": trainable,
-            "epochs": record.epochs,
-            "steps": record.steps,
-        }
+        fitted.info |= _facts(network, record, device, notes, figures)
         return fitted
 
     def predict(self, rows: Rows) -> np.ndarray:
@@ -132,8 +107,8 @@ class Bert:
             raise FloatingPointError(f"prediction: logits are not finite, rows {shown}")
         probabilities = special.softmax(logits, axis=1)
         if both is not None:
-            turned = special.softmax(both, axis=1)[:, reading.turned]
-            probabilities = (probabilities + turned) / 2
+            swapped = special.softmax(both, axis=1)[:, reading.swapped_class]
+            probabilities = (probabilities + swapped) / 2
         return probabilities
 
     def save(self, folder: Path) -> None:
@@ -191,6 +166,21 @@ class Bert:
             notes.append(f"{config.model}: the head on its mean-pooled tokens is new")
         return cls(network, loaded.tokenizer, reading, {}, task.cache), notes
 
+    def _plan(self, task: Task, labels: np.ndarray) -> TrainingPlan:
+        """Say how the network is trained on rows of these classes."""
+        config = task.competition.bert
+        return TrainingPlan(
+            config=config,
+            device=Device.choose(config.precision),
+            class_weights=task.class_weights,
+            log_prior=_log_prior(labels, task.class_weights),
+            swapped_class=self.reading.swapped_class,
+            # The siamese network sees both orders at once already.
+            swap=self.reading.mode == "cross" and config.swap_augmentation,
+            seed=task.seed,
+            fold=task.fold,
+        )
+
     @property
     def _has_types(self) -> bool:
         return getattr(self.network.config, "type_vocab_size", 0) > 1
@@ -237,6 +227,26 @@ def _events(task: Task) -> Iterator[Any]:
     folder = task.scratch.parent / "tensorboard" / task.scratch.name.strip(".").split(".")[0]
     with SummaryWriter(str(folder)) as writer:
         yield writer
+
+
+def _facts(
+    network: Any, record: Record, device: Device, notes: list[str], figures: dict[str, Any]
+) -> dict[str, Any]:
+    """Return what is told of a training, as plain data."""
+    return {
+        "device": str(device),
+        "processes": distributed.world(),
+        "notes": notes,
+        "history": record.history,
+        **figures,
+        "tokens": record.tokens,
+        "padded_tokens": record.padded_tokens,
+        "squares": record.squares,
+        "seconds": record.seconds,
+        "trainable_parameters": sum(p.numel() for p in network.parameters() if p.requires_grad),
+        "epochs": record.epochs,
+        "steps": record.steps,
+    }
 
 
 def _log_prior(labels: np.ndarray, class_weights: np.ndarray) -> np.ndarray:

@@ -14,6 +14,7 @@ import numpy as np
 from foldwise.config.competition import Competition
 from foldwise.config.roster import MODELS, module_name
 from foldwise.features.rows import Rows
+from foldwise.finetune.allowance import Allowance
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Task:
         CPU threads the unit may use.
     cache : Path, optional
         Folder where tokens are kept for the other folds.
-    allowance : foldwise.finetune.budget.Allowance, optional
+    allowance : Allowance, optional
         The time that is left for this fold and those after it.
     """
 
@@ -50,7 +51,7 @@ class Task:
     scratch: Path
     threads: int = 1
     cache: Path | None = None
-    allowance: Any = None
+    allowance: Allowance | None = None
 
 
 class Model(Protocol):

@@ -70,7 +70,7 @@ class SeedAverage:
 def _resumed(train: Rows, task: Task, validation: Rows | None) -> Bert:
     """Fit one member and store it in its scratch folder, or read it from there."""
     done, key = task.scratch / "finished", _key(train, task)
-    record = distributed.tell(read_json(done / "member.json"))
+    record = distributed.broadcast(read_json(done / "member.json"))
     if record and record["key"] == key and done.is_dir():
         member = Bert.load(done)
         member.info = record["info"]

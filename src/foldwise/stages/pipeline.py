@@ -136,16 +136,16 @@ def _together(run: Run) -> Iterator[bool]:
         "--time-budget does not go with several processes on one fold; leave one of them out",
     )
 
-    distributed.join()
+    distributed.init_process_group()
     try:
         leads = distributed.rank() == 0
         if not leads:
             schedule.follow(run)
         yield leads
         if leads:
-            distributed.tell(None)
+            distributed.broadcast(None)
     finally:
-        distributed.leave()
+        distributed.destroy_process_group()
     distributed.end()
 
 
