@@ -7,7 +7,7 @@ import pytest
 
 from foldwise.data.cleaning import normalise
 
-FOLDER = Path(__file__).parents[1] / "input" / "prompts"
+FOLDER = Path(__file__).parents[2] / "input" / "prompts"
 
 
 @pytest.fixture(scope="module")
