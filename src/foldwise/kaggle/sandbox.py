@@ -12,12 +12,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from foldwise.files import write_text
 
 # Packages of Kaggle's Python image that the notebook may use, and all that they need.
 KAGGLE_PACKAGES = (
     "torch", "transformers", "accelerate", "safetensors", "scikit-learn", "scipy", "numpy",
-    "pandas", "pyarrow", "lightgbm", "nltk", "joblib", "threadpoolctl", "pydantic", "typer",
+    "pandas", "pyarrow", "lightgbm", "nltk", "joblib", "threadpoolctl", "filelock", "pydantic", "typer",
     "rich", "matplotlib", "jinja2", "ipykernel", "psutil", "statsmodels",
 )  # fmt: skip
 _SAMPLE_SECONDS = 0.5
@@ -162,9 +164,9 @@ def run_notebook(
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     code = process.wait(_SAMPLE_SECONDS)
         finally:
-            for pid in _descendants(process.pid) if code is None else []:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, 9)
+            for member in _tree(process.pid) if code is None else []:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    member.kill()
             process.wait()
     how = "a network namespace" if namespace else "sockets blocked in each process"
     return Measured(code, time.monotonic() - start, peak, how)
@@ -208,24 +210,20 @@ def _normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def _descendants(pid: int) -> list[int]:
-    """Return a process and all that it started, also through others."""
-    children: dict[int, list[int]] = {}
-    for entry in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError, ValueError):
-            fields = entry.read_text().rpartition(")")[2].split()
-            children.setdefault(int(fields[1]), []).append(int(entry.parent.name))
-    found = [pid]
-    for parent in found:
-        found += children.get(parent, [])
-    return found
+def _tree(pid: int) -> list[psutil.Process]:
+    """Return a process and all that it started, also through others; nothing once it is gone."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        root = psutil.Process(pid)
+        return [root, *root.children(recursive=True)]
+    return []
 
 
 def _tree_memory_mb(pid: int) -> float:
     """Return the memory of a process and its descendants, shared pages counted once."""
     total = 0
-    for process in _descendants(pid):
-        with contextlib.suppress(OSError, StopIteration, ValueError):
-            lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
-            total += int(next(line for line in lines if line.startswith("Pss:")).split()[1])
-    return total / 1024
+    for process in _tree(pid):
+        with contextlib.suppress(psutil.Error):
+            memory = process.memory_full_info()
+            # Where the system does not share pages out, each counts in every process.
+            total += getattr(memory, "pss", memory.rss)
+    return total / 1024**2
