@@ -15,13 +15,8 @@ from pathlib import Path
 import psutil
 
 from foldwise.files import write_text
+from foldwise.kaggle.machine import PACKAGES
 
-# Packages of Kaggle's Python image that the notebook may use, and all that they need.
-KAGGLE_PACKAGES = (
-    "torch", "transformers", "accelerate", "safetensors", "scikit-learn", "scipy", "numpy",
-    "pandas", "pyarrow", "lightgbm", "nltk", "joblib", "threadpoolctl", "filelock", "pydantic", "typer",
-    "rich", "matplotlib", "jinja2", "ipykernel", "psutil", "statsmodels",
-)  # fmt: skip
 _SAMPLE_SECONDS = 0.5
 
 # Python imports it first thing in every process that finds it, so the helpers of the notebook's
@@ -128,16 +123,35 @@ def run_notebook(
         Asked twice a second whether to stop it.
     """
     namespace = can_unshare()
-    sandbox = root / "sandbox"
-    site = _SITE.format(absent=repr(sorted(absent_modules())), block_sockets=not namespace)
+    sandbox = _lay_out(root / "sandbox", block_sockets=not namespace)
+    command = [sys.executable, str(sandbox / "run_notebook.py"), str(notebook.resolve())]
+    with open(log, "wb") as file:
+        start = time.monotonic()
+        process = subprocess.Popen(
+            [*namespace, *command],
+            cwd=root / "working",
+            env=_clean_environment(root, sandbox) | environment,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        code, peak = _watch(process, lambda: time.monotonic() - start >= seconds or stop())
+    how = "a network namespace" if namespace else "sockets blocked in each process"
+    return Measured(code, time.monotonic() - start, peak, how)
+
+
+def _lay_out(sandbox: Path, block_sockets: bool) -> Path:
+    """Write what runs the notebook, and what Python imports first in each of its processes."""
+    site = _SITE.format(absent=repr(sorted(absent_modules())), block_sockets=block_sockets)
     write_text(sandbox / "sitecustomize.py", site)
     write_text(sandbox / "run_notebook.py", _RUNNER)
     (sandbox / "home").mkdir(exist_ok=True)
-    command = [sys.executable, str(sandbox / "run_notebook.py"), str(notebook.resolve())]
-    if namespace:
-        command = [*namespace, *command]
+    return sandbox
+
+
+def _clean_environment(root: Path, sandbox: Path) -> dict[str, str]:
     # PYTHONPATH is the sandbox alone: no foldwise but the bundled one.
-    clean = {
+    return {
         "PATH": os.environ.get("PATH", ""),
         "HOME": str(sandbox / "home"),
         "PYTHONPATH": str(sandbox),
@@ -148,28 +162,22 @@ def run_notebook(
         "KAGGLE_KERNEL_RUN_TYPE": "Batch",
         "KAGGLE_IS_COMPETITION_RERUN": "1",
     }
-    start, peak, code = time.monotonic(), 0.0, None
-    with open(log, "wb") as file:
-        process = subprocess.Popen(
-            command,
-            cwd=root / "working",
-            env=clean | environment,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        try:
-            while code is None and time.monotonic() - start < seconds and not stop():
-                peak = max(peak, _tree_memory_mb(process.pid))
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    code = process.wait(_SAMPLE_SECONDS)
-        finally:
-            for member in _tree(process.pid) if code is None else []:
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    member.kill()
-            process.wait()
-    how = "a network namespace" if namespace else "sockets blocked in each process"
-    return Measured(code, time.monotonic() - start, peak, how)
+
+
+def _watch(process: subprocess.Popen, late: Callable[[], bool]) -> tuple[int | None, float]:
+    """Wait for the end of a process, or make one; return its status and peak memory in MB."""
+    code, peak = None, 0.0
+    try:
+        while code is None and not late():
+            peak = max(peak, _tree_memory_mb(process.pid))
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                code = process.wait(_SAMPLE_SECONDS)
+    finally:
+        for member in _tree(process.pid) if code is None else []:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                member.kill()
+        process.wait()
+    return code, peak
 
 
 def can_unshare() -> list[str]:
@@ -186,7 +194,7 @@ def can_unshare() -> list[str]:
 
 def absent_modules() -> set[str]:
     """Return the installed top-level modules that Kaggle's image is not counted on to have."""
-    allowed, waiting = set(), [_normal(name) for name in KAGGLE_PACKAGES]
+    allowed, waiting = set(), [_normal(name) for name in PACKAGES]
     while waiting:
         name = waiting.pop()
         if name in allowed:
