@@ -61,7 +61,11 @@ LENGTHS = (20, 200, 200)
 
 @pytest.fixture
 def slow(monkeypatch):
-    """Let an epoch as configured cost `seconds`, as the first steps of a training find."""
+    """Let an epoch as configured cost `seconds`, as the first steps of a training find.
+
+    No other time passes.
+    """
+    now = time.time()
 
     def make(seconds, run):
         original = run_unit
@@ -79,7 +83,8 @@ def slow(monkeypatch):
         monkeypatch.setattr(crossval_unit, "run_unit", unit)
         # The made-up seconds do not pass, so nothing is reserved either.
         monkeypatch.setattr(schedule, "_RESERVE", 0.0)
-        return replace(run, started=time.time())
+        monkeypatch.setattr(schedule.time, "time", lambda: now)
+        return replace(run, started=now)
 
     return make
 

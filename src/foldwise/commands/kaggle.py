@@ -11,15 +11,17 @@ app = typer.Typer(no_args_is_help=True, help="To the Kaggle leaderboard and back
 
 _Output = Annotated[Path, typer.Argument(help="Folder of a finished run, e.g. output/arena.")]
 
+_Input = Annotated[
+    Path | None, typer.Option(help="Folder of the raw files. [default: input/<name>]")
+]
+
 
 @app.command()
 def download(
     competition: Annotated[
         str, typer.Argument(metavar="CONFIG", help="A shipped competition's name or a .toml file.")
     ],
-    input: Annotated[
-        Path | None, typer.Option(help="Folder for the raw files. [default: input/<name>]")
-    ] = None,
+    input: _Input = None,
 ) -> None:
     """Download and unzip a competition's files, and check their columns."""
     from foldwise.config.competition import load_competition
@@ -45,9 +47,7 @@ def bundle(
 @app.command()
 def rehearse(
     output: _Output,
-    input: Annotated[
-        Path | None, typer.Option(help="Folder of the raw files. [default: input/<name>]")
-    ] = None,
+    input: _Input = None,
     rows: Annotated[int, typer.Option(min=1, help="Rows of the hidden test.")] = HIDDEN_ROWS,
     limit: Annotated[
         float, typer.Option(min=1, help="Seconds the notebook may take.")
