@@ -26,8 +26,8 @@ def test_what_is_written_as_toml_reads_back_the_same(top, sections):
     ("key", "hint"),
     [
         ("fold.n", "did you mean 'folds.n'"),
-        ("other_seeds", "see default.toml"),
-        ("zzz.max_length", "did you mean 'bert.max_length'"),
+        ("qqq", "see default.toml"),
+        ("wholly_other.epochs", "did you mean 'bert.epochs'"),
     ],
 )
 def test_an_unknown_key_is_refused_with_the_nearest(key, hint):
