@@ -11,7 +11,6 @@ from stages.test_transformer import CLASSES, prepared  # noqa: F401
 
 from foldwise.backbone.device import slot
 from foldwise.crossval import schedule
-from foldwise.crossval import unit as crossval_unit
 from foldwise.crossval.stored import is_stored
 from foldwise.crossval.unit import run_unit
 from foldwise.ensemble.predictor import Predictor
@@ -80,7 +79,7 @@ def slow(monkeypatch):
                 raise DoesNotFit(cost)
             return original(run, model, fold, threads, allowance)
 
-        monkeypatch.setattr(crossval_unit, "run_unit", unit)
+        monkeypatch.setattr(schedule, "run_unit", unit)
         # The made-up seconds do not pass, so nothing is reserved either.
         monkeypatch.setattr(schedule, "_RESERVE", 0.0)
         monkeypatch.setattr(schedule.time, "time", lambda: now)
