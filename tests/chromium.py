@@ -92,14 +92,14 @@ def started(folder):
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         port = folder / "DevToolsActivePort"
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 600
         while not (port.exists() and port.read_text().count("\n")):
             assert time.monotonic() < deadline and process.poll() is None, "Chromium did not start"
             time.sleep(0.05)
         yield port.read_text().split()
     finally:
         process.terminate()
-        process.wait(timeout=30)
+        process.wait(timeout=300)
 
 
 def drive(folder, work):

@@ -2,9 +2,16 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from foldwise.config.competition import load_competition
 from foldwise.config.run import Run
+
+# How long an example takes says more about the machine than about the code.
+settings.register_profile(
+    "patient", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
+settings.load_profile("patient")
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from foldwise.errors import UserError
-from foldwise.files import atomic, lock, write_text
+from foldwise.files import atomic, exclusive, lock, write_text
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -37,6 +37,57 @@ def test_two_runs_on_one_folder_are_refused(tmp_path):
             [sys.executable, "-c", code], capture_output=True, text=True, env=environment
         )
     assert "another run is writing there" in other.stderr
+
+
+def holding(path):
+    """Start a process that holds a lock, and return it once it does."""
+    code = (
+        "import sys, time\nfrom pathlib import Path\nfrom foldwise.files import exclusive\n"
+        f"with exclusive(Path({str(path)!r}), wait=False) as held:\n"
+        "    print(held, flush=True)\n    sys.stdin.read()"
+    )
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    process = subprocess.Popen([sys.executable, "-c", code], env=environment, text=True, **pipes)
+    assert process.stdout.readline() == "True\n"
+    return process
+
+
+def test_a_lock_goes_with_a_process_that_is_killed(tmp_path):
+    path = tmp_path / ".lock"
+    process = holding(path)
+    with exclusive(path, wait=False) as held:
+        assert not held
+    process.kill()
+    process.communicate()
+    with exclusive(path, wait=False) as held:
+        assert held
+
+
+def test_who_waits_for_a_lock_gets_it_when_it_is_released(tmp_path):
+    process = holding(tmp_path / ".lock")
+    process.stdin.close()  # ends it
+    with exclusive(tmp_path / ".lock", wait=True) as held:
+        assert held
+    process.wait()
+    process.stdout.close()
+
+
+def test_a_link_in_the_place_of_a_lock_leaves_its_target_as_it_is(tmp_path):
+    kept = tmp_path / "kept.txt"
+    kept.write_text("all of it")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / ".lock").symlink_to(kept)
+    with pytest.raises(UserError, match="out: cannot be written to"), lock(tmp_path / "out"):
+        pass
+    assert kept.read_text() == "all of it"
+
+
+def test_what_a_lock_file_holds_stays(tmp_path):
+    (tmp_path / ".lock").write_text("all of it")
+    with lock(tmp_path):
+        pass
+    assert (tmp_path / ".lock").read_text() == "all of it"
 
 
 def test_an_unwritable_output_is_one_line(tmp_path):

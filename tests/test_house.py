@@ -143,3 +143,20 @@ def test_the_command_line_starts_without_the_heavy_libraries():
     code = f"import sys, foldwise.__main__; print([n for n in {HEAVY} if n in sys.modules])"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == "[]"
+
+
+def test_every_module_imports_without_what_only_unix_has():
+    names = [".".join(("foldwise", *name_of(path))) for path in modules()]
+    code = (
+        "import importlib, os, signal, sys\n"
+        "import torch, transformers, sklearn, pandas, scipy.stats, matplotlib.pyplot, joblib\n"
+        "import filelock, psutil, lightgbm, nltk, accelerate, typer, rich\n"  # theirs to guard
+        "sys.modules.update(dict.fromkeys(('fcntl', 'resource', 'pwd', 'grp', 'termios')))\n"
+        "for module, name in ((os, 'uname'), (os, 'sched_getaffinity'), (os, 'killpg'),\n"
+        "                     (os, 'fork'), (signal, 'SIGKILL'), (signal, 'SIGALRM')):\n"
+        "    vars(module).pop(name, None)\n"
+        f"for name in {[n for n in names if not n.endswith('__main__')]}:\n"
+        "    importlib.import_module(name)\n"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr

@@ -22,7 +22,7 @@ def test_the_explore_notebook_opens_an_output_folder(make_run, monkeypatch):
     report(run)
     monkeypatch.setenv("FOLDWISE_OUTPUT", str(run.output.resolve()))
     notebook = nbformat.read(NOTEBOOKS / "explore.ipynb", as_version=4)
-    client = NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(NOTEBOOKS)}})
+    client = NotebookClient(notebook, timeout=900, resources={"metadata": {"path": str(NOTEBOOKS)}})
     client.execute()
     shown = [out for cell in notebook.cells for out in cell.get("outputs", [])]
     assert sum("image/png" in out.get("data", {}) for out in shown) == 2
@@ -48,7 +48,7 @@ def test_the_kaggle_notebook_bundles_and_rehearses(tmp_path, monkeypatch):
     monkeypatch.setenv("FOLDWISE_OUTPUT", str(run.output))
     monkeypatch.setenv("FOLDWISE_INPUT", str(run.input))
     notebook = nbformat.read(NOTEBOOKS / "kaggle.ipynb", as_version=4)
-    client = NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(NOTEBOOKS)}})
+    client = NotebookClient(notebook, timeout=900, resources={"metadata": {"path": str(NOTEBOOKS)}})
     client.execute()
     shown = str([out for cell in notebook.cells for out in cell.get("outputs", [])])
     assert "rehearsal    passed" in shown

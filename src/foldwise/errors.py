@@ -1,5 +1,8 @@
 """The one exception that means "your input is at fault", told in one line without a traceback."""
 
+import difflib
+from collections.abc import Iterable
+
 _LONGEST = 1000  # characters of a message
 
 
@@ -22,6 +25,22 @@ def require(condition: bool, message: str) -> None:
     """Raise `UserError(message)` unless `condition` holds."""
     if not condition:
         raise UserError(message)
+
+
+def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
+    """Return the end of a message, "; did you mean …?", or nothing where no name is near.
+
+    Parameters
+    ----------
+    name : str
+        What was written.
+    known : iterable of str
+        What there is.
+    cutoff : float
+        How alike two names must be, from 0 (not at all) to 1 (the same).
+    """
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=cutoff)
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def one_line(error: Exception) -> str:

@@ -1,8 +1,7 @@
-"""Files that are written whole or not at all, and the lock on an output folder."""
+"""Files that are written whole or not at all, and locks between processes."""
 
 import contextlib
 import errno
-import fcntl
 import json
 import os
 import re
@@ -11,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from foldwise.errors import UserError
+from foldwise.errors import UserError, require
 
 PACKAGE = Path(__file__).parent  # the code of foldwise
 _DISK_ERRORS = {
@@ -116,19 +115,41 @@ def write_csv(path: Path, table: Any) -> None:
 
 
 @contextlib.contextmanager
+def exclusive(path: Path, wait: bool) -> Iterator[bool]:
+    """Hold a lock file for a block, and yield whether it is held.
+
+    The system's own lock: it goes with the process, also when that is killed. What the file
+    holds stays, and a link in its place is not followed.
+
+    Parameters
+    ----------
+    path : Path
+        The lock file, in a folder that is there; it stays when the lock is released.
+    wait : bool
+        Whether to wait for another holder; else False is yielded at once.
+    """
+    from filelock import FileLock, Timeout  # a third of a start, which --help can do without
+
+    lock = FileLock(path, timeout=-1 if wait else 0)
+    with contextlib.suppress(Timeout):
+        lock.acquire()
+    try:
+        yield lock.is_locked
+    finally:
+        lock.release()
+
+
+@contextlib.contextmanager
 def lock(folder: Path) -> Iterator[None]:
     """Hold `folder` for this process, or say that another run holds it."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        file = open(folder / ".lock", "w")  # held open for as long as the lock
-    except OSError as error:
-        raise UserError(f"{folder}: cannot be written to: {error.strerror}") from None
-    with file:
+    with contextlib.ExitStack() as stack:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(
-                f"{folder}: another run is writing there; wait for it or choose another --output"
-            ) from None
+            folder.mkdir(parents=True, exist_ok=True)
+            held = stack.enter_context(exclusive(folder / ".lock", wait=False))
+        except OSError as error:
+            raise UserError(f"{folder}: cannot be written to: {error.strerror}") from None
+        require(
+            held, f"{folder}: another run is writing there; wait for it or choose another --output"
+        )
         clear_leftovers(folder)
         yield

@@ -1,7 +1,6 @@
 """What a block of code costs: seconds and memory."""
 
 import contextlib
-import resource
 import sys
 import time
 from dataclasses import dataclass, field
@@ -39,5 +38,17 @@ def _peak_memory_mb() -> float:
         line = next(x for x in status.splitlines() if x.startswith("VmHWM"))
         return int(line.split()[1]) / 1024
     except (OSError, StopIteration):
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return peak / (1024**2 if sys.platform == "darwin" else 1024)
+        return _process_peak_mb()
+
+
+def _process_peak_mb() -> float:
+    """Return the most memory that this process has held so far."""
+    # Neither package is on every system.
+    if sys.platform == "win32":
+        import psutil
+
+        return psutil.Process().memory_info().peak_wset / 1024**2
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1024**2 if sys.platform == "darwin" else 1024)

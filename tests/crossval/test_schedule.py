@@ -11,7 +11,6 @@ from stages.test_transformer import CLASSES, prepared  # noqa: F401
 
 from foldwise.backbone.device import slot
 from foldwise.crossval import schedule
-from foldwise.crossval import unit as crossval_unit
 from foldwise.crossval.stored import is_stored
 from foldwise.crossval.unit import run_unit
 from foldwise.ensemble.predictor import Predictor
@@ -61,7 +60,11 @@ LENGTHS = (20, 200, 200)
 
 @pytest.fixture
 def slow(monkeypatch):
-    """Let an epoch as configured cost `seconds`, as the first steps of a training find."""
+    """Let an epoch as configured cost `seconds`, as the first steps of a training find.
+
+    No other time passes.
+    """
+    now = time.time()
 
     def make(seconds, run):
         original = run_unit
@@ -76,10 +79,11 @@ def slow(monkeypatch):
                 raise DoesNotFit(cost)
             return original(run, model, fold, threads, allowance)
 
-        monkeypatch.setattr(crossval_unit, "run_unit", unit)
+        monkeypatch.setattr(schedule, "run_unit", unit)
         # The made-up seconds do not pass, so nothing is reserved either.
         monkeypatch.setattr(schedule, "_RESERVE", 0.0)
-        return replace(run, started=time.time())
+        monkeypatch.setattr(schedule.time, "time", lambda: now)
+        return replace(run, started=now)
 
     return make
 

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foldwise.ensemble.external import ExternalFiles
+from foldwise.ensemble.oof_files import read_array, read_label_file, read_rows
 from foldwise.errors import UserError
 
 N = 60
@@ -156,3 +157,42 @@ def test_files_that_were_validated_on_different_folds_are_refused(files):
     assert read(oof[:1], folder / "y.csv").folds.tolist() == (np.arange(N) % 3).tolist()
     with pytest.raises(UserError, match="not validated on the same folds"):
         read(oof, folder / "y.csv")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("id,label,group\na,x,g\nb,y\nc,x,h\n", "y.csv: malformed row at line 3: 2 fields"),
+        ("id,label\na,x\nb,y,z\n", "y.csv: malformed row at line 3: 3 fields"),
+        ('id,label\na,x\nb,"y\n', "y.csv: malformed row at line 3"),
+        (",label\n0,x\n1,y\n", "y.csv: column 1 has no name"),
+        ("", "y.csv: the file has no columns"),
+        ("id,label\n", "y.csv: no rows"),
+    ],
+)
+def test_a_malformed_table_is_refused_in_one_line_that_names_the_place(tmp_path, content, words):
+    (tmp_path / "y.csv").write_text(content)
+    with pytest.raises(UserError, match=words) as caught:
+        read_label_file(tmp_path / "y.csv")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_row_without_a_group_is_refused(tmp_path):
+    table = pd.DataFrame({"label": ["x", "y", "x"], "group": ["g", None, "h"]})
+    table.to_parquet(tmp_path / "y.parquet")
+    with pytest.raises(UserError, match="y.parquet: row 2 has no group"):
+        read_label_file(tmp_path / "y.parquet")
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=20))
+def test_every_table_gives_the_numbers_bit_for_bit(tmp_path_factory, values):
+    folder = tmp_path_factory.mktemp("exact")
+    p = np.column_stack([values, values[::-1]])
+    made = table([f"r{i}" for i in range(len(p))], p, ["x", "y"])
+    made.to_csv(folder / "a.csv", index=False)
+    made.to_csv(folder / "a.tsv", index=False, sep="\t")
+    made.to_parquet(folder / "a.parquet")
+    for name in ("a.csv", "a.tsv", "a.parquet"):
+        rows = read_rows(folder / name)
+        assert read_array(folder / name, rows).values.tobytes() == p.tobytes()

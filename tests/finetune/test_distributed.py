@@ -79,7 +79,7 @@ def test_two_processes_train_what_one_does(prepared, tiny_encoder, tmp_path):  #
 def test_a_time_budget_is_refused_there(tmp_path):
     arguments = ["run", "sample", "--output", tmp_path / "out", "--time-budget", "8h"]
     process = start(arguments, WORLD_SIZE=2, RANK=0)
-    output, _ = process.communicate(timeout=120)
+    output, _ = process.communicate(timeout=600)
     assert process.returncode == 2
     assert output.startswith("error: --time-budget does not go with")
 

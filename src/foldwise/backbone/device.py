@@ -2,7 +2,6 @@
 
 import contextlib
 import ctypes
-import fcntl
 import gc
 import os
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ import torch
 
 from foldwise.backbone.dropout import use_byte_dropout
 from foldwise.errors import UserError
+from foldwise.files import exclusive
 
 # Read when the first matrix product reaches the GPU; without it products may vary in the last bit.
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
@@ -152,14 +152,10 @@ def claimed_gpu(folder: Path) -> Iterator[None]:
 def slot(folder: Path, count: int) -> Iterator[int | None]:
     """Hold the lowest of `count` numbers that no other process holds; None if all are held."""
     for number in range(count):
-        with open(folder / f".gpu-{number}.lock", "w") as file:
-            # The lock goes with the file, also when the process is killed.
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                continue
-            yield number
-            return
+        with exclusive(folder / f".gpu-{number}.lock", wait=False) as held:
+            if held:
+                yield number
+                return
     yield None
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy import special
 
 from foldwise.backbone.batching import Examples, token_batches
 from foldwise.backbone.device import Device
@@ -37,7 +38,6 @@ def score(
     logits: np.ndarray, labels: np.ndarray, weights: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the weighted loss of each row and whether it is right, both of shape (n,)."""
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    log_p = special.log_softmax(logits, axis=1)
     losses = -weights[labels] * log_p[np.arange(len(labels)), labels]
     return losses, logits.argmax(axis=1) == labels

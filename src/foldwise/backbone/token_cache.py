@@ -5,7 +5,6 @@ each turn of a text is found by the hash of its characters.
 """
 
 import contextlib
-import fcntl
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
@@ -16,7 +15,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from foldwise.files import atomic
+from foldwise.files import atomic, exclusive
 from foldwise.hashing import code_hash, content_hash
 
 _DIGEST = 16
@@ -44,8 +43,7 @@ class TokenCache:
     def locked(self) -> Iterator[None]:
         """Keep other processes away, so that they wait for tokens rather than make them too."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with open(self.path.with_suffix(".lock"), "w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        with exclusive(self.path.with_suffix(".lock"), wait=True):
             yield
 
     def read(self, texts: Iterable[str]) -> dict[str, np.ndarray]:

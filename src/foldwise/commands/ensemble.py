@@ -14,8 +14,8 @@ def ensemble(
         list[str],
         typer.Option(
             metavar="FILE...",
-            help="Out-of-fold probabilities: .npy, .csv or .parquet, or name=FILE; several after "
-            "one flag.",
+            help="Out-of-fold probabilities: .npy, .csv, .tsv or .parquet, or name=FILE; several "
+            "after one flag.",
         ),
     ],
     labels: Annotated[

@@ -5,9 +5,15 @@ from typing import Annotated
 
 import typer
 
+from foldwise.kaggle.machine import HIDDEN_ROWS, LIMIT_SECONDS, MEMORY_GB
+
 app = typer.Typer(no_args_is_help=True, help="To the Kaggle leaderboard and back.")
 
 _Output = Annotated[Path, typer.Argument(help="Folder of a finished run, e.g. output/arena.")]
+
+_Input = Annotated[
+    Path | None, typer.Option(help="Folder of the raw files. [default: input/<name>]")
+]
 
 
 @app.command()
@@ -15,9 +21,7 @@ def download(
     competition: Annotated[
         str, typer.Argument(metavar="CONFIG", help="A shipped competition's name or a .toml file.")
     ],
-    input: Annotated[
-        Path | None, typer.Option(help="Folder for the raw files. [default: input/<name>]")
-    ] = None,
+    input: _Input = None,
 ) -> None:
     """Download and unzip a competition's files, and check their columns."""
     from foldwise.config.competition import load_competition
@@ -43,17 +47,19 @@ def bundle(
 @app.command()
 def rehearse(
     output: _Output,
-    input: Annotated[
-        Path | None, typer.Option(help="Folder of the raw files. [default: input/<name>]")
-    ] = None,
-    rows: Annotated[int, typer.Option(min=1, help="Rows of the hidden test.")] = 25_000,
-    limit: Annotated[float, typer.Option(min=1, help="Seconds the notebook may take.")] = 32_400,
-    memory: Annotated[float, typer.Option(min=0.1, help="GB of the machine it runs on.")] = 29.0,
+    input: _Input = None,
+    rows: Annotated[int, typer.Option(min=1, help="Rows of the hidden test.")] = HIDDEN_ROWS,
+    limit: Annotated[
+        float, typer.Option(min=1, help="Seconds the notebook may take.")
+    ] = LIMIT_SECONDS,
+    memory: Annotated[
+        float, typer.Option(min=0.1, help="GB of the machine it runs on.")
+    ] = MEMORY_GB,
 ) -> None:
     """Run the bundled notebook as Kaggle would; exit code 1 if it would fail there."""
     from foldwise.kaggle.rehearse import rehearse
 
-    if not rehearse(output, input, rows, limit, memory * 1024):
+    if not rehearse(output, input, rows, limit, memory):
         raise typer.Exit(1)
 
 

@@ -18,8 +18,8 @@ def report(
         list[str] | None,
         typer.Option(
             metavar="FILE...",
-            help="Out-of-fold probabilities made elsewhere: .npy, .csv or .parquet, or name=FILE; "
-            "several after one flag.",
+            help="Out-of-fold probabilities made elsewhere: .npy, .csv, .tsv or .parquet, or "
+            "name=FILE; several after one flag.",
         ),
     ] = None,
     labels: Annotated[

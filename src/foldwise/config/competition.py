@@ -3,7 +3,6 @@
 `competitions/default.toml` holds every key; a competition file and then `--set` override it.
 """
 
-import difflib
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -33,7 +32,7 @@ from foldwise.config.sections import (
     Svm,
     Weights,
 )
-from foldwise.errors import UserError, require
+from foldwise.errors import UserError, nearest, require
 from foldwise.files import PACKAGE
 
 COMPETITIONS = PACKAGE / "competitions"
@@ -163,8 +162,7 @@ def _find(source: str | Path) -> Path:
         return path
     if str(source) in shipped():
         return COMPETITIONS / f"{source}.toml"
-    near = difflib.get_close_matches(str(source), shipped(), n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else "."
+    hint = nearest(str(source), shipped()) or "."
     raise UserError(
         f"no competition named {str(source)!r}{hint} Shipped: {', '.join(shipped())}; "
         "or give the path of a .toml file"

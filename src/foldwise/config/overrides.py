@@ -1,12 +1,12 @@
 """Configuration as TOML tables: read, and laid one over the other with every key checked."""
 
-import difflib
+import json
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from foldwise.errors import UserError, require
+from foldwise.errors import UserError, nearest, require
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -66,6 +66,29 @@ def parse_setting(setting: str) -> dict[str, Any]:
     return value
 
 
+def as_toml(values: dict[str, Any], comment: str = "") -> str:
+    """Return a configuration as TOML, whose strings, numbers and lists are those of JSON here.
+
+    Parameters
+    ----------
+    values : dict
+        Keys of the top level, and sections of keys; no value may be None.
+    comment : str
+        A line that stands above.
+    """
+    lines = [f"# {comment}"] if comment else []
+    lines += [f"{k} = {_json(v)}" for k, v in values.items() if not isinstance(v, dict)]
+    for name, section in values.items():
+        if isinstance(section, dict):
+            lines += ["", f"[{name}]", *(f"{k} = {_json(v)}" for k, v in section.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _json(value: Any) -> str:
+    # The one character that JSON lets stand and TOML does not.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
 def _check_keys(values: dict[str, Any], known: dict[str, Any], origin: str) -> None:
     flat = list(_flatten(known))
     sections = [key for key, value in known.items() if isinstance(value, dict)]
@@ -84,9 +107,8 @@ def _check_keys(values: dict[str, Any], known: dict[str, Any], origin: str) -> N
 
 def _refuse(key: str, known: list[str], origin: str) -> None:
     # The whole key first ("fold.n" is nearest to "folds.n"), then its last part ("seeds").
-    near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-    near = near or [k for k in known if k.split(".")[-1] == key.split(".")[-1]][:1]
-    hint = f"; the nearest valid key is {near[0]!r}" if near else "; see default.toml"
+    alike = [k for k in known if k.split(".")[-1] == key.split(".")[-1]][:1]
+    hint = nearest(key, known, 0.5) or nearest(key, alike, 0.0) or "; see default.toml"
     raise UserError(f"{origin}: unknown key {key!r}{hint}")
 
 

@@ -7,7 +7,6 @@ in the same place as after a local run, so the nodes need no folder in common.
 
 import contextlib
 import json
-import os
 import shutil
 import socket
 import tempfile
@@ -115,7 +114,7 @@ def _unit(
         run_unit(run, model, fold, threads)
         folder = run.fold(model, fold)
         paths = [path for path in folder.rglob("*") if path.is_file()]
-        return os.uname().nodename, _pack({p.relative_to(folder).as_posix(): p for p in paths})
+        return socket.gethostname(), _pack({p.relative_to(folder).as_posix(): p for p in paths})
     finally:
         shutil.rmtree(own, ignore_errors=True)
 

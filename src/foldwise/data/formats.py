@@ -1,4 +1,7 @@
-"""The file formats: parquet, jsonl and delimited text, every cell exactly as it is written."""
+"""The file formats: parquet, jsonl and delimited text, read cell by cell as written, and written.
+
+A file's ending says what it is.
+"""
 
 import codecs
 import csv
@@ -6,6 +9,7 @@ import io
 import json
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -15,7 +19,53 @@ from foldwise.data.celltext import is_writable, objects
 from foldwise.errors import UserError, one_line, require
 from foldwise.files import atomic
 
+SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")  # with their other names:
+SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
+_JSON_LINES = (".jsonl", ".ndjson")
 _MOST_COLUMNS = 10_000  # of a jsonl file: keys that differ from line to line are no table
+
+
+def read_file(
+    path: Path, encoding: str = "", names: Sequence[str] = ()
+) -> tuple[pd.DataFrame, list[str]]:
+    """Read a table as the ending of the file's name says.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    encoding : str
+        Of a text file; found out if empty.
+    names : sequence of str
+        Column names of a delimited file that has no header, else empty.
+
+    Returns
+    -------
+    table : DataFrame of object
+        Delimited text: every cell as the text that stands there, nothing taken for missing or
+        for a number; a column without a name is named by its place, an int. jsonl and parquet:
+        values as stored.
+    notes : list of str
+        What was assumed or repaired.
+
+    Raises
+    ------
+    UserError
+        One line with the file, and the line of the row at fault.
+    """
+    suffix = path.suffix.lower()
+    if suffix == ".parquet":
+        return read_parquet(path), []
+    if suffix in _JSON_LINES:
+        text, notes = decode(path, encoding)
+        return read_jsonl(path, text), notes
+    _check_suffix(suffix, str(path))
+    text, notes = decode(path, encoding)
+    if "\x00" in text:
+        notes.append(f"{path.name}: {text.count(chr(0))} null bytes removed")
+        text = text.replace("\x00", "")
+    table, blank = read_delimited(path, text, SEPARATORS[suffix], list(names))
+    return table, notes + blank
 
 
 def decode(path: Path, encoding: str) -> tuple[str, list[str]]:
@@ -180,9 +230,6 @@ def _check_width(path: Path, row: list[str], header: list[str], separator: str, 
     )
 
 
-SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
-
-
 def check_out(path: Path) -> None:
     """Raise a `UserError` unless predictions can be written under that name."""
     known = path.suffix.lower() in SUFFIXES
@@ -190,15 +237,32 @@ def check_out(path: Path) -> None:
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:
-    """Write predictions as the ending of the file's name says, atomically."""
+    """Write a table as the ending of the file's name says, atomically.
+
+    Raises
+    ------
+    UserError
+        No format has that ending; the disk does not take the file.
+    """
     suffix = path.suffix.lower()
+    if suffix not in (".parquet", *_JSON_LINES):
+        _check_suffix(suffix, path.name)
     with atomic(path) as partial:
         if suffix == ".parquet":
             table.to_parquet(partial, index=False)
-        elif suffix == ".jsonl":
+        elif suffix in _JSON_LINES:
             table.to_json(
                 partial, orient="records", lines=True, force_ascii=False, double_precision=15
             )
         else:
-            separator = "\t" if suffix == ".tsv" else ","
-            table.to_csv(partial, index=False, sep=separator, lineterminator="\n")
+            table.to_csv(partial, index=False, sep=SEPARATORS[suffix], lineterminator="\n")
+
+
+def _check_suffix(suffix: str, name: str) -> None:
+    """Raise a `UserError` unless a file with that ending is delimited text."""
+    packed = suffix in (".gz", ".zip")
+    require(
+        suffix in SEPARATORS,
+        f"{name}: {'is compressed: unpack it first' if packed else 'unknown file type'}; "
+        f"use one of {', '.join(SUFFIXES)}",
+    )

@@ -1,14 +1,13 @@
 """Raw files to tables of text, exactly as written, or one clear line about what is wrong."""
 
-import difflib
 from pathlib import Path
 
 import pandas as pd
 
 from foldwise.config.competition import Competition
 from foldwise.data.celltext import as_text
-from foldwise.data.formats import SUFFIXES, decode, read_delimited, read_jsonl, read_parquet
-from foldwise.errors import UserError, require
+from foldwise.data.formats import SUFFIXES, read_file
+from foldwise.errors import UserError, nearest, require
 
 
 def candidates(competition: Competition, folder: Path) -> dict[str, list[Path]]:
@@ -83,26 +82,7 @@ def read_table(path: Path, competition: Competition) -> tuple[pd.DataFrame, list
         What was assumed or repaired.
     """
     require(path.stat().st_size > 0, f"{path}: the file is empty")
-    suffix = path.suffix.lower()
-    if suffix == ".parquet":
-        table, notes = read_parquet(path), []
-    elif suffix in (".jsonl", ".ndjson"):
-        text, notes = decode(path, competition.data.encoding)
-        table = read_jsonl(path, text)
-    elif suffix in (".csv", ".tsv", ".txt"):
-        text, notes = decode(path, competition.data.encoding)
-        if "\x00" in text:
-            notes.append(f"{path.name}: {text.count(chr(0))} null bytes removed")
-            text = text.replace("\x00", "")
-        names = list(competition.data.columns)
-        table, blank = read_delimited(path, text, "," if suffix == ".csv" else "\t", names)
-        notes += blank
-    else:
-        packed = suffix in (".gz", ".zip")
-        raise UserError(
-            f"{path}: {'is compressed: unpack it first' if packed else 'unknown file type'}; "
-            f"use one of {', '.join(SUFFIXES)}"
-        )
+    table, notes = read_file(path, competition.data.encoding, competition.data.columns)
     require(len(table) > 0, f"{path}: no rows below the header")
     table, stray = _drop_stray(table)
     if stray:
@@ -119,10 +99,9 @@ def require_columns(table: pd.DataFrame, columns: list[str], path: Path, key: st
     for column in columns:
         if column not in table:
             there = [str(name) for name in table.columns]
-            near = difflib.get_close_matches(column, there, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
             raise UserError(
-                f"{path}: no column {column!r} (set by {key}); the file has {there}{hint}"
+                f"{path}: no column {column!r} (set by {key}); the file has {there}"
+                + nearest(column, there)
             )
 
 

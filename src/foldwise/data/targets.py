@@ -1,6 +1,5 @@
 """The target: one column of labels or one-hot columns, to one class name a row."""
 
-import difflib
 import math
 from collections import Counter
 from collections.abc import Iterable
@@ -12,7 +11,7 @@ import pandas as pd
 from foldwise.config.competition import Competition
 from foldwise.data.celltext import as_text, is_writable, objects
 from foldwise.data.raw import require_columns
-from foldwise.errors import UserError, require
+from foldwise.errors import UserError, nearest, require
 
 _TOLERATED = 0.5  # more rows without a label than this share is no accident
 # Column names of the files under output/ and of what `predict` writes.
@@ -103,11 +102,9 @@ def _check_known(labels: list[str | None], classes: list[str], path: Path) -> No
         return
     for row, label in enumerate(labels):
         if label is not None and label not in classes:
-            near = difflib.get_close_matches(label, classes, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
             raise UserError(
                 f"{path}: row {row + 1}: label {label!r} is not one of data.classes "
-                f"{classes[:8]}{hint}"
+                f"{classes[:8]}" + nearest(label, classes)
             )
 
 

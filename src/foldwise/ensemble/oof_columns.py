@@ -10,9 +10,11 @@ import numpy as np
 import pandas as pd
 
 from foldwise.data.celltext import as_text
+from foldwise.data.formats import read_file
 from foldwise.errors import UserError, one_line, require
+from foldwise.terminal import warn
 
-SUFFIXES = (".npy", ".csv", ".parquet")
+SUFFIXES = (".npy", ".csv", ".tsv", ".parquet")
 
 
 def load_npy(path: Path) -> np.ndarray:
@@ -30,19 +32,19 @@ def load_npy(path: Path) -> np.ndarray:
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """Return a .csv (every cell as text) or .parquet table that has rows."""
+    """Return a .csv or .tsv (every cell as text) or .parquet table that has rows."""
     require(path.is_file(), f"{path}: no such file")
     suffix = path.suffix.lower()
     require(suffix in SUFFIXES, f"{path}: unknown file type; use one of {', '.join(SUFFIXES)}")
-    try:
-        if suffix == ".parquet":
-            table = pd.read_parquet(path)
-        else:
-            table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except (ValueError, OSError) as error:
-        raise UserError(f"{path}: cannot be read as {suffix}: {one_line(error)}") from None
+    table, notes = read_file(path)
+    for line in notes:
+        warn(line)
     require(len(table) > 0, f"{path}: no rows below the header")
-    table.columns = [str(column).strip() for column in table.columns]
+    for place, column in enumerate(table.columns, start=1):
+        # Numbers of rows, or ids: who wrote them must say which.
+        named = isinstance(column, str) and bool(column.strip())
+        require(named, f"{path}: column {place} has no name: call it id, or leave it out")
+    table.columns = [column.strip() for column in table.columns]
     require(table.columns.is_unique, f"{path}: two columns have the same name")
     return table
 

@@ -1,4 +1,4 @@
-"""Probability and label files as other people write them: .npy, .csv, .parquet; checked, in order.
+"""Probability and label files of other people: .npy, .csv, .tsv, .parquet; checked, in order.
 
 Every fault is a `UserError` of one line with the file and the row or column.
 """
@@ -157,7 +157,7 @@ def read_label_file(path: Path) -> Labels:
         return Labels(_numbered(len(array)), values, (), None, None, has_ids=False)
     table = read_table(path)
     ids = row_ids(table, path)
-    groups = table["group"].to_numpy(dtype=object) if "group" in table else None
+    groups = _groups(table, path)
     folds = fold_column(table, path)
     rest = [c for c in table if c not in ("group", "fold") and c != id_column(table)]
     column = next((c for c in _LABEL if c in rest), rest[0] if len(rest) == 1 else None)
@@ -246,6 +246,14 @@ def _both_classes(
     if values.shape[1] == 1:
         return np.column_stack([1 - values[:, 0], values[:, 0]]), 2
     return values, columns or values.shape[1]
+
+
+def _groups(table: pd.DataFrame, path: Path) -> np.ndarray | None:
+    if "group" not in table:
+        return None
+    missing = table["group"].isna().to_numpy()
+    require(not missing.any(), f"{path}: row {np.argmax(missing) + 1} has no group")
+    return table["group"].to_numpy(dtype=object)
 
 
 def _match(ids: np.ndarray, wanted: np.ndarray, path: Path) -> np.ndarray:

@@ -5,7 +5,6 @@ Reads  manifest.json, ensemble/weights.json, clean/train.parquet, the folds of t
 Writes kaggle/: code/ and weights/ (data sets), submit/ and train/ (notebooks), README.md
 """
 
-import json
 import re
 import shutil
 from pathlib import Path
@@ -13,17 +12,18 @@ from typing import Any
 
 from foldwise.backbone.source import packaged_folder
 from foldwise.config.competition import Competition
+from foldwise.config.overrides import as_toml
 from foldwise.config.roster import TRANSFORMERS
 from foldwise.data.raw import candidates
 from foldwise.ensemble.predictor import Predictor
 from foldwise.errors import require
 from foldwise.files import PACKAGE, atomic, read_json, write_json, write_text
 from foldwise.kaggle import cells
+from foldwise.kaggle.machine import ACCELERATOR
 from foldwise.kaggle.weights import write_weights
 from foldwise.terminal import say
 
 USER = "INSERT_USER_HERE"  # what `push` replaces by the name behind the token
-ACCELERATOR = "NvidiaTeslaT4"
 
 
 def bundle(output: Path, user: str = USER) -> Path:
@@ -79,7 +79,7 @@ def slug(competition: Competition, part: str) -> str:
 
 def _code(folder: Path, competition: Competition) -> None:
     shutil.copytree(PACKAGE, folder / "foldwise", ignore=shutil.ignore_patterns("__pycache__"))
-    write_text(folder / "competition.toml", _toml(competition.model_dump(mode="json")))
+    write_text(folder / "competition.toml", as_toml(competition.model_dump(mode="json")))
     wanted = {
         getattr(competition, name).model for name in TRANSFORMERS if name in competition.models
     }
@@ -188,16 +188,3 @@ def _list(target: Path, record: dict[str, Any]) -> None:
 
 def _megabytes(folder: Path) -> float:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
-
-
-def _toml(values: dict[str, Any]) -> str:
-    """Write a configuration as TOML, whose strings, numbers and lists are those of JSON here."""
-    lines = [f"{k} = {_json(v)}" for k, v in values.items() if not isinstance(v, dict)]
-    for name, section in values.items():
-        if isinstance(section, dict):
-            lines += ["", f"[{name}]", *(f"{k} = {_json(v)}" for k, v in section.items())]
-    return "\n".join(lines) + "\n"
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)

@@ -5,7 +5,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from foldwise.data.formats import SEPARATORS
 from foldwise.kaggle.contents import below
+from foldwise.kaggle.machine import LIMIT_SECONDS
 
 _FIRST = '''\
 import os
@@ -19,7 +21,7 @@ import pandas as pd
 STARTED = time.time()
 ROOT = Path(os.environ.get("FOLDWISE_KAGGLE", "/kaggle"))
 INPUT, WORKING = ROOT / "input", ROOT / "working"
-LIMIT = float(os.environ.get("FOLDWISE_KAGGLE_LIMIT", 9 * 3600))  # seconds, all in all
+LIMIT = float(os.environ.get("FOLDWISE_KAGGLE_LIMIT", {limit}))  # seconds, all in all
 
 {constants}
 
@@ -28,15 +30,14 @@ LIMIT = float(os.environ.get("FOLDWISE_KAGGLE_LIMIT", 9 * 3600))  # seconds, all
 
 def read(path):
     """Read a test file, every cell as it stands there."""
-    if path.suffix == ".parquet":
+    suffix = path.suffix.lower()
+    if suffix == ".parquet":
         return pd.read_parquet(path)
-    if path.suffix == ".jsonl":
+    if suffix not in SEPARATORS:
         return pd.read_json(path, lines=True, dtype=False)
-    separator = "," if path.suffix == ".csv" else "\\t"
     names = dict(header=None, names=COLUMNS) if COLUMNS else {{}}
-    return pd.read_csv(
-        path, sep=separator, dtype=str, keep_default_na=False, encoding_errors="replace", **names
-    )
+    how = dict(dtype=str, keep_default_na=False, encoding_errors="replace")
+    return pd.read_csv(path, sep=SEPARATORS[suffix], **how, **names)
 
 
 def find(names, columns):
@@ -176,7 +177,11 @@ def _code(source: str) -> dict[str, Any]:
 
 def _first(constants: dict[str, Any]) -> str:
     # Nothing can be imported before the code is found, so the one function goes along as text.
-    return _FIRST.format(constants=_assignments(constants), below=inspect.getsource(below))
+    return _FIRST.format(
+        limit=LIMIT_SECONDS,
+        constants=_assignments(constants | {"SEPARATORS": SEPARATORS}),
+        below=inspect.getsource(below),
+    )
 
 
 def _assignments(constants: dict[str, Any]) -> str:

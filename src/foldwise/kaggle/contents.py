@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from foldwise.config.competition import Competition
+from foldwise.config.run import Unit
 from foldwise.ensemble.pools import Pool
 from foldwise.errors import UserError, require
 from foldwise.files import read_json
@@ -77,13 +78,21 @@ class Bundle:
             digests=record["sha256"],
         )
 
-    def fold(self, model: str, fold: str) -> Path:
-        """Folder of one fitted fold."""
-        return self.folder / "models" / model / fold
+    def units(self) -> list[Unit]:
+        """Return all fitted folds, model after model."""
+        return [
+            Unit.parse(f"{name}/{fold}")
+            for name, member in self.models.items()
+            for fold in member["folds"]
+        ]
 
-    def verify(self, model: str, fold: str) -> None:
+    def fold(self, unit: Unit) -> Path:
+        """Folder of one fitted fold."""
+        return self.folder / "models" / str(unit)
+
+    def verify(self, unit: Unit) -> None:
         """Refuse a fold one of whose files is missing or not as it was bundled."""
-        prefixes = (f"models/{model}/{fold}/", f"models/{model}/encoder/")
+        prefixes = (f"models/{unit}/", f"models/{unit.model}/encoder/")
         for name, digest in self.digests.items():
             if not name.startswith(prefixes):
                 continue

@@ -8,9 +8,9 @@ import pandas as pd
 
 from foldwise.config.competition import Competition
 from foldwise.data.celltext import as_text, text_column
-from foldwise.data.formats import SUFFIXES
+from foldwise.data.formats import write_table
 from foldwise.data.raw import locate, read_table, require_columns
-from foldwise.errors import UserError, require
+from foldwise.errors import require
 
 _EMPTY = 0.01  # share of the cells left empty
 _LONG = 0.002  # share of the cells blown up
@@ -58,9 +58,10 @@ def hidden_test(
     test.insert(0, config.id, ids)
     target.mkdir(parents=True, exist_ok=True)
     path = target / (config.test or f"test{train.suffix}")
-    _write(test, path, config.columns)
+    require(not config.columns, f"{path.name}: a test file without a header cannot be rehearsed")
+    write_table(test, path)
     sample = pd.DataFrame({columns[0]: ids} | dict.fromkeys(columns[1:], 0))
-    sample.to_csv(target / "sample_submission.csv", index=False)
+    write_table(sample, target / "sample_submission.csv")
     return path
 
 
@@ -81,16 +82,3 @@ def _new_ids(known: set[str | None], n: int, generator: np.random.Generator) -> 
     """Return ids that no training row has: numbers, as most competitions have them."""
     drawn = generator.choice(10**10, size=2 * n + len(known), replace=False)
     return [text for text in map(str, drawn) if text not in known][:n]
-
-
-def _write(table: pd.DataFrame, path: Path, columns: tuple[str, ...]) -> None:
-    suffix = path.suffix.lower()
-    if suffix == ".parquet":
-        table.to_parquet(path, index=False)
-    elif suffix in (".jsonl", ".ndjson"):
-        table.to_json(path, orient="records", lines=True, force_ascii=False)
-    elif suffix in (".csv", ".tsv", ".txt"):
-        require(not columns, f"{path.name}: a test file without a header cannot be rehearsed")
-        table.to_csv(path, index=False, sep="," if suffix == ".csv" else "\t")
-    else:
-        raise UserError(f"{path.name}: unknown file type; use one of {', '.join(SUFFIXES)}")

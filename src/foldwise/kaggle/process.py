@@ -13,9 +13,11 @@ from typing import Any
 import joblib
 import numpy as np
 
+from foldwise.config.run import Unit
 from foldwise.files import PACKAGE, read_json
 from foldwise.kaggle.contents import Bundle
-from foldwise.kaggle.worker import Job, write_job
+from foldwise.kaggle.timeguard import COUNTING
+from foldwise.kaggle.worker import WorkerJob, write_job
 from foldwise.terminal import say
 
 _DEATHS = 5  # of one worker, each over another fold, before its rows are given up
@@ -51,9 +53,9 @@ class Process:
         on_gpu: bool,
     ) -> None:
         self.folder, self.on_gpu, self.deaths = scratch / str(shard), on_gpu, 0
-        self.taken: set[tuple[str, int]] = set()  # (fold, first row) that are in already
-        self.left_out: dict[str, str] = {}
-        self.job = Job(
+        self.taken: set[tuple[Unit, int]] = set()  # (fold, first row) that are in already
+        self.left_out: dict[Unit, str] = {}
+        self.job = WorkerJob(
             bundle=str(bundle.folder),
             test=str(test),
             results="",
@@ -69,7 +71,8 @@ class Process:
         self.results = self.folder / f"results-{self.deaths}"
         self.results.mkdir(parents=True)
         self.read_files: set[Path] = set()
-        self.job = replace(self.job, results=str(self.results), without=list(self.left_out))
+        without = [str(unit) for unit in self.left_out]
+        self.job = replace(self.job, results=str(self.results), without=without)
         write_job(self.folder / "job.json", self.job)
         environment = os.environ | {"PYTHONPATH": _python_path(), "PYTHONUNBUFFERED": "1"}
         if self.on_gpu:
@@ -90,11 +93,11 @@ class Process:
         for path in sorted(set(self.results.glob("[0-9]*.npz")) - self.read_files):
             self.read_files.add(path)
             with np.load(path) as found:
-                unit, rows = str(found["unit"]), found["rows"]
+                unit, rows = Unit.parse(str(found["unit"])), found["rows"]
                 if (unit, int(rows[0])) in self.taken:
                     continue  # a worker that was started again did it twice
                 self.taken.add((unit, int(rows[0])))
-                yield unit.split("/")[0], rows, found["probabilities"]
+                yield unit.model, rows, found["probabilities"]
 
     def show_log(self) -> None:
         """Print what the worker has said since the last call."""
@@ -112,10 +115,9 @@ class Process:
             return False
         if (self.results / "done.json").exists():
             return True
-        unit = read_json(self.results / "current.json")
         self.deaths += 1
-        known = isinstance(unit, str) and "/" in unit and unit not in self.left_out
-        if not known or self.deaths > _DEATHS or time.time() > deadline:
+        unit = self._at_work()
+        if unit is None or unit in self.left_out or self.deaths > _DEATHS or time.time() > deadline:
             say(f"warning: worker {self.job.shard} ended with code {code}, its rows stay as is")
             return True
         self.left_out[unit] = f"the worker ended with code {code} while it was at work"
@@ -123,10 +125,16 @@ class Process:
         self._start()
         return False
 
+    def _at_work(self) -> Unit | None:
+        """Return the fold that the worker was at, if it was at one."""
+        work = read_json(self.results / "current.json")
+        return Unit.parse(work) if work and work != COUNTING else None
+
     def record(self) -> dict[str, Any]:
         """Return what the worker says it has dropped and left out."""
         found = read_json(self.results / "done.json") or {"left_out": {}, "dropped": []}
-        return found | {"left_out": found["left_out"] | self.left_out}
+        died = {str(unit): why for unit, why in self.left_out.items()}
+        return found | {"left_out": found["left_out"] | died}
 
     @property
     def stopped(self) -> bool:

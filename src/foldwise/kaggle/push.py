@@ -10,8 +10,9 @@ from pathlib import Path
 from foldwise.errors import UserError, require
 from foldwise.files import read_json, write_json, write_text
 from foldwise.hashing import file_hash
-from foldwise.kaggle.bundle import ACCELERATOR, USER
+from foldwise.kaggle.bundle import USER
 from foldwise.kaggle.client import kaggle, user, wait_until
+from foldwise.kaggle.machine import ACCELERATOR
 from foldwise.terminal import say
 
 _READY_SECONDS = 1800.0

@@ -22,12 +22,10 @@ from foldwise.files import read_json, remove, write_json
 from foldwise.kaggle import sandbox
 from foldwise.kaggle.contents import Bundle
 from foldwise.kaggle.hidden import hidden_test
+from foldwise.kaggle.machine import HIDDEN_ROWS, LIMIT_SECONDS, MEMORY_GB
 from foldwise.kaggle.weights import HALF_TOLERANCE
 from foldwise.terminal import say
 
-HIDDEN_ROWS = 25_000
-LIMIT_SECONDS = 9 * 3600.0
-MEMORY_MB = 29 * 1024.0  # of a Kaggle machine with two T4s
 _DATA_SETS = ("code", "weights")
 _SOURCES = Path("input", "datasets", "somebody")  # as Kaggle mounts an owner's data sets
 _COMPARED = 64
@@ -48,7 +46,7 @@ def rehearse(
     input: Path | None = None,
     rows: int = HIDDEN_ROWS,
     limit: float = LIMIT_SECONDS,
-    memory_mb: float = MEMORY_MB,
+    memory_gb: float = MEMORY_GB,
 ) -> bool:
     """Rehearse, print what was found, and say whether all is well.
 
@@ -62,7 +60,7 @@ def rehearse(
         Rows of the hidden test; time is scaled to `HIDDEN_ROWS` where there are fewer.
     limit : float
         Seconds that the notebook may take.
-    memory_mb : float
+    memory_gb : float
         Memory of the machine it will run on.
     """
     output = output.resolve()
@@ -90,7 +88,7 @@ def rehearse(
         _complete(run),
         _own_code(run, root),
         _time(measured, rows, limit),
-        _memory(measured, memory_mb),
+        _memory(measured, memory_gb * 1024),
         Check(_listing(root / "input") == before, "/kaggle/input untouched", "nothing written"),
         _same(output, bundle, test, root, run),
     ]

@@ -12,14 +12,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from foldwise.files import write_text
+import psutil
 
-# Packages of Kaggle's Python image that the notebook may use, and all that they need.
-KAGGLE_PACKAGES = (
-    "torch", "transformers", "accelerate", "safetensors", "scikit-learn", "scipy", "numpy",
-    "pandas", "pyarrow", "lightgbm", "nltk", "joblib", "threadpoolctl", "pydantic", "typer",
-    "rich", "matplotlib", "jinja2", "ipykernel", "psutil", "statsmodels",
-)  # fmt: skip
+from foldwise.files import write_text
+from foldwise.kaggle.machine import PACKAGES
+
 _SAMPLE_SECONDS = 0.5
 
 # Python imports it first thing in every process that finds it, so the helpers of the notebook's
@@ -126,16 +123,35 @@ def run_notebook(
         Asked twice a second whether to stop it.
     """
     namespace = can_unshare()
-    sandbox = root / "sandbox"
-    site = _SITE.format(absent=repr(sorted(absent_modules())), block_sockets=not namespace)
+    sandbox = _lay_out(root / "sandbox", block_sockets=not namespace)
+    command = [sys.executable, str(sandbox / "run_notebook.py"), str(notebook.resolve())]
+    with open(log, "wb") as file:
+        start = time.monotonic()
+        process = subprocess.Popen(
+            [*namespace, *command],
+            cwd=root / "working",
+            env=_clean_environment(root, sandbox) | environment,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        code, peak = _watch(process, lambda: time.monotonic() - start >= seconds or stop())
+    how = "a network namespace" if namespace else "sockets blocked in each process"
+    return Measured(code, time.monotonic() - start, peak, how)
+
+
+def _lay_out(sandbox: Path, block_sockets: bool) -> Path:
+    """Write what runs the notebook, and what Python imports first in each of its processes."""
+    site = _SITE.format(absent=repr(sorted(absent_modules())), block_sockets=block_sockets)
     write_text(sandbox / "sitecustomize.py", site)
     write_text(sandbox / "run_notebook.py", _RUNNER)
     (sandbox / "home").mkdir(exist_ok=True)
-    command = [sys.executable, str(sandbox / "run_notebook.py"), str(notebook.resolve())]
-    if namespace:
-        command = [*namespace, *command]
+    return sandbox
+
+
+def _clean_environment(root: Path, sandbox: Path) -> dict[str, str]:
     # PYTHONPATH is the sandbox alone: no foldwise but the bundled one.
-    clean = {
+    return {
         "PATH": os.environ.get("PATH", ""),
         "HOME": str(sandbox / "home"),
         "PYTHONPATH": str(sandbox),
@@ -146,28 +162,22 @@ def run_notebook(
         "KAGGLE_KERNEL_RUN_TYPE": "Batch",
         "KAGGLE_IS_COMPETITION_RERUN": "1",
     }
-    start, peak, code = time.monotonic(), 0.0, None
-    with open(log, "wb") as file:
-        process = subprocess.Popen(
-            command,
-            cwd=root / "working",
-            env=clean | environment,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        try:
-            while code is None and time.monotonic() - start < seconds and not stop():
-                peak = max(peak, _tree_memory_mb(process.pid))
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    code = process.wait(_SAMPLE_SECONDS)
-        finally:
-            for pid in _descendants(process.pid) if code is None else []:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, 9)
-            process.wait()
-    how = "a network namespace" if namespace else "sockets blocked in each process"
-    return Measured(code, time.monotonic() - start, peak, how)
+
+
+def _watch(process: subprocess.Popen, late: Callable[[], bool]) -> tuple[int | None, float]:
+    """Wait for the end of a process, or make one; return its status and peak memory in MB."""
+    code, peak = None, 0.0
+    try:
+        while code is None and not late():
+            peak = max(peak, _tree_memory_mb(process.pid))
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                code = process.wait(_SAMPLE_SECONDS)
+    finally:
+        for member in _tree(process.pid) if code is None else []:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                member.kill()
+        process.wait()
+    return code, peak
 
 
 def can_unshare() -> list[str]:
@@ -184,7 +194,7 @@ def can_unshare() -> list[str]:
 
 def absent_modules() -> set[str]:
     """Return the installed top-level modules that Kaggle's image is not counted on to have."""
-    allowed, waiting = set(), [_normal(name) for name in KAGGLE_PACKAGES]
+    allowed, waiting = set(), [_normal(name) for name in PACKAGES]
     while waiting:
         name = waiting.pop()
         if name in allowed:
@@ -208,24 +218,20 @@ def _normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def _descendants(pid: int) -> list[int]:
-    """Return a process and all that it started, also through others."""
-    children: dict[int, list[int]] = {}
-    for entry in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError, ValueError):
-            fields = entry.read_text().rpartition(")")[2].split()
-            children.setdefault(int(fields[1]), []).append(int(entry.parent.name))
-    found = [pid]
-    for parent in found:
-        found += children.get(parent, [])
-    return found
+def _tree(pid: int) -> list[psutil.Process]:
+    """Return a process and all that it started, also through others; nothing once it is gone."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        root = psutil.Process(pid)
+        return [root, *root.children(recursive=True)]
+    return []
 
 
 def _tree_memory_mb(pid: int) -> float:
     """Return the memory of a process and its descendants, shared pages counted once."""
     total = 0
-    for process in _descendants(pid):
-        with contextlib.suppress(OSError, StopIteration, ValueError):
-            lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
-            total += int(next(line for line in lines if line.startswith("Pss:")).split()[1])
-    return total / 1024
+    for process in _tree(pid):
+        with contextlib.suppress(psutil.Error):
+            memory = process.memory_full_info()
+            # Where the system does not share pages out, each counts in every process.
+            total += getattr(memory, "pss", memory.rss)
+    return total / 1024**2

@@ -15,7 +15,7 @@ from foldwise import __version__
 from foldwise.backbone.source import packaged_folder
 from foldwise.config.competition import Competition, with_section
 from foldwise.config.roster import TRANSFORMERS
-from foldwise.crossval.stored import stamp
+from foldwise.crossval.stored import FittedUnit, stamp
 from foldwise.data import submission
 from foldwise.ensemble.predictor import Predictor
 from foldwise.errors import require
@@ -28,6 +28,7 @@ from foldwise.terminal import track
 
 HALF_TOLERANCE = 1e-3  # largest change of a probability for which half precision is kept
 _CHECKED_ROWS = 128  # training rows on which half precision is judged
+_HEAD = "head.safetensors"  # a few thousand weights: nothing to gain
 _NOT_NEEDED = ("oof.parquet", "test.parquet", "metrics.json")
 
 
@@ -97,8 +98,6 @@ def _halved(
     folder: Path, folds: list[Path], model: str, predictor: Predictor, output: Path
 ) -> dict[str, Any]:
     """Store encoders in half precision where that changes no prediction noticeably."""
-    from foldwise.kaggle import halving
-
     if model == "embedding":
         _share_encoder(folder, folds)
     rows = _some_rows(output, predictor.competition)
@@ -106,12 +105,12 @@ def _halved(
     shutil.copytree(folder, half)
     changes = []
     for copy in [half / "encoder"] if model == "embedding" else [half / f.name for f in folds]:
-        halving.halve(copy)
+        _halve(copy)
     for fold in folds:
         stamp(half / fold.name)
     for fold in track(folds, f"half precision, {model}"):
         here = (folder / fold.name, half / fold.name)
-        changes.append(halving.change(*here, model, predictor.classes, rows))
+        changes.append(_change(*here, model, predictor.classes, rows))
     kept = max(changes) <= HALF_TOLERANCE
     if kept:
         remove(folder)
@@ -119,6 +118,32 @@ def _halved(
     else:
         remove(half)
     return {"half": kept, "half_changes": max(changes), "half_rows": len(rows)}
+
+
+def _halve(folder: Path) -> None:
+    """Rewrite the float32 weights in a `save_pretrained` folder as float16."""
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    for path in sorted(folder.glob("*.safetensors")):
+        if path.name == _HEAD:
+            continue
+        halved = {
+            name: tensor.half() if tensor.dtype == torch.float32 else tensor
+            for name, tensor in load_file(path).items()
+        }
+        save_file(halved, path, metadata={"format": "pt"})
+
+
+def _change(full: Path, half: Path, model: str, classes: list[str], rows: Rows) -> float:
+    """Return the largest difference between the probabilities of two copies of a fold.
+
+    Both run as they would on this machine; a device that multiplies in 16 bits rounds the
+    weights anyway.
+    """
+    predictions = [FittedUnit.load(model, folder, classes).predict(rows) for folder in (full, half)]
+    difference = np.abs(predictions[0] - predictions[1])
+    return float(difference.max()) if np.isfinite(difference).all() else float("inf")
 
 
 def _share_encoder(folder: Path, folds: list[Path]) -> None:

@@ -9,13 +9,13 @@ fold, and given up where it is worse than the median of the others. The best of 
 the same folds flatters itself; the nested score chooses again without each fold and is honest.
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from foldwise.config.overrides import as_toml
 from foldwise.crossval.stored import unit_key
 from foldwise.errors import UserError
 from foldwise.files import remove, write_json, write_text
@@ -64,7 +64,11 @@ def tune(tuner: Tuner, trials: int, nested: bool) -> dict[str, Any]:
     write_json(folder / f"{tuner.model}.json", report)
     override = folder / f"{tuner.model}.toml"
     if report["improves"]:
-        write_text(override, _toml(tuner, report))
+        comment = (
+            f"{report['metric']} {report['tuned']:.4f} against {report['default']:.4f} with the "
+            f"defaults, the best of {trials} trials on the same folds: optimistic."
+        )
+        write_text(override, as_toml({tuner.model: report["values"]}, comment))
     else:
         remove(override)
     return report
@@ -199,12 +203,3 @@ def _optuna() -> Any:
         ) from None
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     return optuna
-
-
-def _toml(tuner: Tuner, report: dict[str, Any]) -> str:
-    head = (
-        f"# {report['metric']} {report['tuned']:.4f} against {report['default']:.4f} with the "
-        f"defaults, the best of {report['trials']} trials on the same folds: optimistic.\n"
-    )
-    lines = [f"{key} = {json.dumps(value)}" for key, value in report["values"].items()]
-    return head + f"\n[{tuner.model}]\n" + "\n".join(lines) + "\n"
