@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from foldwise.backbone.packing import Sequences
-from foldwise.config.sections import Bert as BertConfig
+from foldwise.config.sections import BertConfig
 from foldwise.data.cleaning import TURN
 from foldwise.errors import require
 
@@ -23,7 +23,7 @@ class Augment:
 
     Parameters
     ----------
-    config : foldwise.config.sections.Bert
+    config : foldwise.config.sections.BertConfig
         `turn_dropping`, `word_deletion`, `word_swap` and `token_dropout` are probabilities.
     tokenizer : PreTrainedTokenizerBase
         Says which tokens are special and which begin a word.

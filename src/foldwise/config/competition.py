@@ -13,24 +13,25 @@ from pydantic import Field, ValidationError, model_validator
 from foldwise.config.overrides import merge, override, parse_setting, read
 from foldwise.config.roster import MODEL_NAMES
 from foldwise.config.sections import (
-    Bert,
-    Clean,
+    BertConfig,
+    CleanConfig,
     Count,
-    Data,
-    Embedding,
-    Ensemble,
-    Features,
-    Folds,
-    Kaggle,
-    Lightgbm,
-    Logreg,
-    Pair,
-    Report,
+    DataConfig,
+    EmbeddingConfig,
+    EnsembleConfig,
+    FeaturesConfig,
+    FoldsConfig,
+    KaggleConfig,
+    LightgbmConfig,
+    LinearConfig,
+    LogregConfig,
+    PairConfig,
+    ReportConfig,
     Section,
-    Simulate,
-    Submission,
-    Svm,
-    Weights,
+    SimulateConfig,
+    SubmissionConfig,
+    SvmConfig,
+    WeightsConfig,
 )
 from foldwise.errors import UserError, nearest, require
 from foldwise.files import PACKAGE
@@ -47,30 +48,31 @@ class Competition(Section):
     seed: Count
     jobs: Count
     models: Annotated[tuple[Literal[MODEL_NAMES], ...], Field(min_length=1)]
-    data: Data
-    pair: Pair
-    clean: Clean
-    features: Features
-    folds: Folds
-    weights: Weights
-    logreg: Logreg
-    svm: Svm
-    lightgbm: Lightgbm
-    embedding: Embedding
-    bert: Bert
-    ensemble: Ensemble
-    submission: Submission
-    kaggle: Kaggle
-    report: Report
-    simulate: Simulate
+    data: DataConfig
+    pair: PairConfig
+    clean: CleanConfig
+    features: FeaturesConfig
+    folds: FoldsConfig
+    weights: WeightsConfig
+    logreg: LogregConfig
+    svm: SvmConfig
+    lightgbm: LightgbmConfig
+    embedding: EmbeddingConfig
+    bert: BertConfig
+    ensemble: EnsembleConfig
+    submission: SubmissionConfig
+    kaggle: KaggleConfig
+    report: ReportConfig
+    simulate: SimulateConfig
 
     @model_validator(mode="after")
     def _coherent(self) -> "Competition":
         _check_data(self.data)
         _check_pair(self.pair, self.data)
-        for section in ("logreg", "svm"):
-            if self.pair.enabled and getattr(self, section).nb_ratio == "on":
-                raise ValueError(f"{section}.nb_ratio = 'on' is for single texts, not for a [pair]")
+        for name, section in self:
+            linear = isinstance(section, LinearConfig)
+            if linear and self.pair.enabled and section.nb_ratio == "on":
+                raise ValueError(f"{name}.nb_ratio = 'on' is for single texts, not for a [pair]")
         if len(set(self.models)) != len(self.models):
             raise ValueError("models names a model twice")
         return self
@@ -174,7 +176,7 @@ def _name(path: Path) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem).lstrip("._-") or "competition"
 
 
-def _check_data(data: Data) -> None:
+def _check_data(data: DataConfig) -> None:
     if len(set(data.text)) != len(data.text):
         raise ValueError("data.text names a column twice")
     for column in data.text:
@@ -192,7 +194,7 @@ def _check_data(data: Data) -> None:
         raise ValueError("data.classes: must be the one-hot columns of data.target, or []")
 
 
-def _check_pair(pair: Pair, data: Data) -> None:
+def _check_pair(pair: PairConfig, data: DataConfig) -> None:
     if not pair.enabled:
         if pair.second or pair.context or pair.swap:
             raise ValueError("pair.first is empty but other keys of [pair] are set")

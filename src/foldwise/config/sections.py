@@ -23,7 +23,7 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
-class Data(Section):
+class DataConfig(Section):
     """The raw files and what their columns mean."""
 
     train: str
@@ -57,7 +57,7 @@ class Data(Section):
         return self.group or self.text[:1]
 
 
-class Pair(Section):
+class PairConfig(Section):
     """Which text columns are answers A and B, and which classes trade places with them."""
 
     context: str
@@ -73,7 +73,7 @@ class Pair(Section):
         return bool(self.first)
 
 
-class Clean(Section):
+class CleanConfig(Section):
     """Cleaning that every model sees."""
 
     unicode: Literal["NFKC", "NFC", "none"]
@@ -81,7 +81,7 @@ class Clean(Section):
     urls: Literal["token", "drop", "keep"]
 
 
-class Features(Section):
+class FeaturesConfig(Section):
     """The TF-IDF text, its n-grams, and the dense features."""
 
     lowercase: bool
@@ -96,7 +96,7 @@ class Features(Section):
     structure: bool
 
     @model_validator(mode="after")
-    def _ranges(self) -> "Features":
+    def _ranges(self) -> "FeaturesConfig":
         for key in ("word_ngrams", "char_ngrams"):
             span = getattr(self, key)
             if span and not (len(span) == 2 and 1 <= span[0] <= span[1] <= 8):
@@ -106,14 +106,14 @@ class Features(Section):
         return self
 
 
-class Folds(Section):
+class FoldsConfig(Section):
     """Cross-validation folds."""
 
     n: Annotated[int, Field(ge=2, le=100)]
     stratify: bool
 
 
-class Weights(Section):
+class WeightsConfig(Section):
     """How classes of unequal size are treated in training."""
 
     classes: Literal["none", "balanced"] | tuple[Positive, ...]
@@ -121,24 +121,25 @@ class Weights(Section):
     correct_prior: bool
 
 
-class Logreg(Section):
+class LinearConfig(Section):
+    """What the linear models on TF-IDF have in common."""
+
+    C: Annotated[tuple[Positive, ...], Field(min_length=1)]
+    max_iter: Annotated[int, Field(ge=1)]
+    nb_ratio: Literal["auto", "on", "off"]
+
+
+class LogregConfig(LinearConfig):
     """Logistic regression on TF-IDF."""
 
-    C: Annotated[tuple[Positive, ...], Field(min_length=1)]
-    max_iter: Annotated[int, Field(ge=1)]
-    nb_ratio: Literal["auto", "on", "off"]
 
-
-class Svm(Section):
+class SvmConfig(LinearConfig):
     """Linear support vector machine with calibrated probabilities."""
 
-    C: Annotated[tuple[Positive, ...], Field(min_length=1)]
-    max_iter: Annotated[int, Field(ge=1)]
-    nb_ratio: Literal["auto", "on", "off"]
     calibration_folds: Annotated[int, Field(ge=2)]
 
 
-class Lightgbm(Section):
+class LightgbmConfig(Section):
     """Gradient-boosted trees."""
 
     top_terms: Count
@@ -152,7 +153,7 @@ class Lightgbm(Section):
     lambda_l2: Annotated[float, Field(ge=0)]
 
 
-class Embedding(Section):
+class EmbeddingConfig(Section):
     """Frozen encoder and logistic regression."""
 
     model: str
@@ -161,7 +162,7 @@ class Embedding(Section):
     C: Annotated[tuple[Positive, ...], Field(min_length=1)]
 
 
-class Bert(Section):
+class BertConfig(Section):
     """k-fold fine-tuning of a transformer."""
 
     model: str
@@ -200,26 +201,26 @@ class Bert(Section):
     allow_random_weights: bool
 
 
-class Ensemble(Section):
+class EnsembleConfig(Section):
     """Which blends compete."""
 
     methods: Annotated[tuple[Literal[POOLS], ...], Field(min_length=1)]
     bias: bool
 
 
-class Submission(Section):
+class SubmissionConfig(Section):
     """What the submission file holds."""
 
     kind: Literal["auto", "probabilities", "label", "positive"]
 
 
-class Kaggle(Section):
+class KaggleConfig(Section):
     """Where the competition runs on Kaggle."""
 
     competition: Annotated[str, Field(pattern=r"^[a-z0-9-]*$")]
 
 
-class Report(Section):
+class ReportConfig(Section):
     """Intervals and costs in the report."""
 
     bootstrap: Annotated[int, Field(ge=100)]
@@ -228,7 +229,7 @@ class Report(Section):
     learning_curve: bool
 
 
-class Simulate(Section):
+class SimulateConfig(Section):
     """Size and seed of the simulated arena; zero rows for a real competition."""
 
     train_rows: Count

@@ -3,11 +3,11 @@
 import numpy as np
 
 from foldwise.config.competition import Competition
-from foldwise.config.sections import Weights
+from foldwise.config.sections import WeightsConfig
 from foldwise.errors import UserError
 
 
-def class_weights(labels: np.ndarray, classes: list[str], config: Weights) -> np.ndarray:
+def class_weights(labels: np.ndarray, classes: list[str], config: WeightsConfig) -> np.ndarray:
     """Return the weight of a row of each class, scaled to mean 1 over the rows.
 
     Parameters
@@ -16,7 +16,7 @@ def class_weights(labels: np.ndarray, classes: list[str], config: Weights) -> np
         Class indexes of the training fold; no other row has a say.
     classes : list of str
         Class names.
-    config : Weights
+    config : WeightsConfig
         `classes` is "none", "balanced" (n / (C * count), as scikit-learn) or one number a class.
 
     Returns

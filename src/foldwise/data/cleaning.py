@@ -9,7 +9,7 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 
-from foldwise.config.sections import Clean
+from foldwise.config.sections import CleanConfig
 
 TURN = "\x1e"  # ASCII "record separator": joins the turns of a conversation in one text
 
@@ -34,14 +34,14 @@ _MOST_MARKS = 30  # on one letter, as in Unicode's stream-safe format (UAX 15, 1
 _NOT_ASCII_RUN = re.compile(rf"[^\x00-\x7f]{{{_MOST_MARKS + 1}}}")
 
 
-def clean_text(text: str, config: Clean) -> str:
+def clean_text(text: str, config: CleanConfig) -> str:
     """Return the text every model sees; case and punctuation are untouched.
 
     Parameters
     ----------
     text : str
         Raw text of one turn.
-    config : Clean
+    config : CleanConfig
         What to do with Unicode forms, HTML and URLs.
 
     Returns
@@ -70,12 +70,12 @@ def clean_text(text: str, config: Clean) -> str:
     return text.strip()
 
 
-def clean_turns(turns: Iterable[str | None], config: Clean) -> str:
+def clean_turns(turns: Iterable[str | None], config: CleanConfig) -> str:
     """Clean each turn and join them; a missing turn becomes an empty one."""
     return TURN.join(clean_text(turn or "", config) for turn in turns)
 
 
-def clean_column(values: np.ndarray, config: Clean) -> np.ndarray:
+def clean_column(values: np.ndarray, config: CleanConfig) -> np.ndarray:
     """Clean a column of texts or of lists of turns, each distinct text once.
 
     Parameters

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from foldwise.config.roster import FITTED_ON_COUNTS
 from foldwise.config.run import Run
-from foldwise.config.sections import Features
+from foldwise.config.sections import FeaturesConfig
 from foldwise.data.cleaned import table_path
 from foldwise.terminal import warn
 
@@ -99,7 +99,7 @@ def check_counts(run: Run) -> None:
     _warn(run, of_counts(run), dict)
 
 
-def of_texts(columns: dict[str, np.ndarray], config: Features) -> Load:
+def of_texts(columns: dict[str, np.ndarray], config: FeaturesConfig) -> Load:
     """Return the load of texts whose terms are still to be counted."""
     text_bytes = sum(sum(map(sys.getsizeof, values)) for values in columns.values())
     distinct = set().union(*map(set, columns.values()))
@@ -155,7 +155,7 @@ def _left_in_groups(root: Path) -> Iterator[int]:
                 yield max(0, most - int(stat[used]))
 
 
-def _grams(lengths: np.ndarray, config: Features) -> float:
+def _grams(lengths: np.ndarray, config: FeaturesConfig) -> float:
     read = np.minimum(lengths, config.max_chars) if config.max_chars else lengths
     sizes = ((config.word_ngrams or (1, 1), _WORD_GRAMS), (config.char_ngrams, _CHAR_GRAMS))
     return float(sum((n[1] - n[0] + 1) * share for n, share in sizes if n) * read.sum())

@@ -9,7 +9,7 @@ import re
 import numpy as np
 from scipy import sparse
 
-from foldwise.config.sections import Pair
+from foldwise.config.sections import PairConfig
 from foldwise.data.cleaning import TURN
 from foldwise.features import prompt_kind
 
@@ -115,7 +115,7 @@ def structure_matrix(texts: list[str]) -> np.ndarray:
     return logs.astype(np.float32)
 
 
-def overlap_names(pair: Pair, columns: tuple[str, ...]) -> tuple[list[str], list[str]]:
+def overlap_names(pair: PairConfig, columns: tuple[str, ...]) -> tuple[list[str], list[str]]:
     """Return the names of the odd and of the even overlap features.
 
     Odd features change sign when A and B are swapped, even ones stay as they are.
@@ -130,7 +130,7 @@ def overlap_names(pair: Pair, columns: tuple[str, ...]) -> tuple[list[str], list
 def overlap(
     words: sparse.csr_matrix,
     index: dict[str, np.ndarray],
-    pair: Pair,
+    pair: PairConfig,
     columns: tuple[str, ...],
     texts: np.ndarray,
 ) -> np.ndarray:
@@ -142,7 +142,7 @@ def overlap(
         Counts of single words.
     index : dict of str to ndarray of int, shape (n,)
         Where the text of each column stands in `words`.
-    pair : Pair
+    pair : PairConfig
         Which columns are the prompt and the answers.
     columns : tuple of str
         The text columns.

@@ -18,7 +18,7 @@ import pandas as pd
 from joblib import Parallel, delayed
 from scipy import sparse
 
-from foldwise.config.sections import Features
+from foldwise.config.sections import FeaturesConfig
 from foldwise.features.wordforms import word_forms
 
 _WORD = re.compile(r"\w+(?:['’]\w+)*")
@@ -69,7 +69,7 @@ def distinct(columns: dict[str, np.ndarray]) -> tuple[np.ndarray, dict[str, np.n
 
 
 def count_terms(
-    texts: np.ndarray, config: Features, kind: str, jobs: int = 1
+    texts: np.ndarray, config: FeaturesConfig, kind: str, jobs: int = 1
 ) -> tuple[TermCounts, TermCounts | None, list[str]]:
     """Count the n-grams of texts.
 
@@ -77,7 +77,7 @@ def count_terms(
     ----------
     texts : ndarray of object, shape (n_texts,)
         The texts.
-    config : Features
+    config : FeaturesConfig
         n-gram lengths and the forms of words.
     kind : str
         "word" or "char".
@@ -152,7 +152,7 @@ def _chunks(texts: np.ndarray, max_chars: int) -> list[list[str]]:
 
 
 def _count_words(
-    texts: list[str], config: Features
+    texts: list[str], config: FeaturesConfig
 ) -> tuple[sparse.csr_matrix, np.ndarray, int, list[str]]:
     find = (_WORD_OR_MARK if config.punctuation else _WORD).findall
     seen: dict[str, int] = {}
@@ -174,7 +174,7 @@ def _count_words(
 
 
 def _count_chars(
-    texts: list[str], config: Features
+    texts: list[str], config: FeaturesConfig
 ) -> tuple[sparse.csr_matrix, np.ndarray, int, list[str]]:
     padded = [f" {_SPACE.sub(' ', t.lower() if config.lowercase else t).strip()} " for t in texts]
     codes = np.frombuffer("".join(padded).encode("utf-32-le", "surrogatepass"), dtype=np.uint32)

@@ -6,10 +6,10 @@ thousand forms, and a stemmer is slow.
 
 from collections.abc import Callable
 
-from foldwise.config.sections import Features
+from foldwise.config.sections import FeaturesConfig
 
 
-def stop_words(config: Features) -> tuple[frozenset[str], list[str]]:
+def stop_words(config: FeaturesConfig) -> tuple[frozenset[str], list[str]]:
     """Return the English stop words (or none, by config) and notes on fallbacks taken."""
     if not config.stop_words:
         return frozenset(), []
@@ -24,7 +24,7 @@ def stop_words(config: Features) -> tuple[frozenset[str], list[str]]:
         return frozenset(ENGLISH_STOP_WORDS), [note]
 
 
-def stemmer(config: Features) -> tuple[Callable[[str], str], list[str]]:
+def stemmer(config: FeaturesConfig) -> tuple[Callable[[str], str], list[str]]:
     """Return the function from a lower-case word to its stem and notes on fallbacks taken."""
     if config.stemming == "none":
         return str, []
@@ -43,14 +43,14 @@ def stemmer(config: Features) -> tuple[Callable[[str], str], list[str]]:
     return lambda word: lemmatizer.lemmatize(lemmatizer.lemmatize(word, "v")), []
 
 
-def word_forms(words: list[str], config: Features) -> tuple[list[str | None], list[str]]:
+def word_forms(words: list[str], config: FeaturesConfig) -> tuple[list[str | None], list[str]]:
     """Return the counted form of each distinct word, None for a stop word, and notes.
 
     Parameters
     ----------
     words : list of str
         Distinct words as they stand in the texts.
-    config : Features
+    config : FeaturesConfig
         Case, stop words and stemming.
     """
     stops, notes = stop_words(config)

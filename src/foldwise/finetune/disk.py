@@ -10,7 +10,7 @@ from transformers import AutoConfig, AutoModel
 
 from foldwise.backbone import pretrained
 from foldwise.backbone.source import in_one_line, locate
-from foldwise.config.sections import Bert as BertConfig
+from foldwise.config.sections import BertConfig
 from foldwise.errors import UserError
 
 _BYTES = 4  # of a float32 weight
@@ -30,7 +30,7 @@ def needed(weights: int, folds: int, workers: int, config: BertConfig) -> int:
     workers : int
         Folds trained side by side; each keeps a state from which it can go on, and for a moment
         the next one beside it.
-    config : foldwise.config.sections.Bert
+    config : foldwise.config.sections.BertConfig
     """
     stored = folds * config.seeds
     # Finished seeds lie in the scratch folder too until their fold is stored.

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from foldwise.config.sections import Bert as BertConfig
+from foldwise.config.sections import BertConfig
 from foldwise.errors import require
 
 
@@ -20,7 +20,7 @@ def make_optimiser(network: Any, config: BertConfig) -> torch.optim.AdamW:
     ----------
     network : torch.nn.Module
         Has the encoder as `base_model`.
-    config : foldwise.config.sections.Bert
+    config : foldwise.config.sections.BertConfig
         `learning_rate`, `head_learning_rate`, `layer_decay` and `weight_decay` are read.
 
     Raises

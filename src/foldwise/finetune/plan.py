@@ -8,7 +8,7 @@ import numpy as np
 
 from foldwise.backbone.batching import Examples
 from foldwise.backbone.device import Device
-from foldwise.config.sections import Bert as BertConfig
+from foldwise.config.sections import BertConfig
 
 
 class StepSums(NamedTuple):
@@ -103,7 +103,7 @@ class TrainingPlan:
 
     Attributes
     ----------
-    config : foldwise.config.sections.Bert
+    config : foldwise.config.sections.BertConfig
     device : Device
     class_weights : ndarray of float64, shape (C,)
         Mean 1 over the training rows.

@@ -11,7 +11,7 @@ import numpy as np
 from scipy import special
 from sklearn.metrics import log_loss
 
-from foldwise.config.sections import Logreg, Svm
+from foldwise.config.sections import LinearConfig
 from foldwise.data.splits import inner_split
 from foldwise.features.blocks import Blocks
 from foldwise.features.rows import Rows
@@ -171,7 +171,7 @@ class _InnerSplit:
         fit: np.ndarray,
         held_out: np.ndarray,
         task: Task,
-        config: Logreg | Svm,
+        config: LinearConfig,
         loss: str,
     ) -> None:
         inside = train.features.take(fit)
@@ -272,7 +272,7 @@ def _tying(task: Task) -> Tying:
 
 
 def _problem(
-    blocks: Blocks, labels: np.ndarray, task: Task, config: Logreg | Svm, loss: str
+    blocks: Blocks, labels: np.ndarray, task: Task, config: LinearConfig, loss: str
 ) -> LinearProblem:
     scale = None
     if config.nb_ratio != "off" and blocks.odd is None:

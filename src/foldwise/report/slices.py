@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from foldwise.config.sections import Pair
+from foldwise.config.sections import PairConfig
 from foldwise.data.cleaning import TURN
 from foldwise.features.prompt_kind import kind, script
 from foldwise.scoring.bootstrap import GroupBootstrap
@@ -16,7 +16,7 @@ _LABEL = "label"
 
 
 def slice_columns(
-    texts: dict[str, np.ndarray], labels: np.ndarray, classes: list[str], pair: Pair
+    texts: dict[str, np.ndarray], labels: np.ndarray, classes: list[str], pair: PairConfig
 ) -> dict[str, np.ndarray]:
     """Return the kind of each row in several respects.
 
@@ -26,7 +26,7 @@ def slice_columns(
         By text column; empty where the texts are not known.
     labels : ndarray of int64, shape (n,)
     classes : list of str
-    pair : Pair
+    pair : PairConfig
         Which columns are answers A and B.
 
     Returns
