@@ -21,13 +21,14 @@ from sklearn.metrics import log_loss
 from foldwise.config.competition import Competition
 from foldwise.config.run import Run
 from foldwise.data.cleaned import class_names
+from foldwise.data.pairs import Pair
 from foldwise.data.splits import inner_split
 from foldwise.features import rows
 from foldwise.features.blocks import Block, Blocks, Terms
 from foldwise.features.rows import Rows
 from foldwise.features.tfidf import Design
 from foldwise.files import read_json
-from foldwise.models.linear import descend
+from foldwise.models.linear import search_C
 from foldwise.models.linear_fit import LinearProblem, Tying
 
 Change = Callable[[Blocks], Blocks]
@@ -63,18 +64,15 @@ def _fit(
     train: Rows, held: Rows, competition: Competition, change: Change, free: bool, doubled: bool
 ) -> tuple[np.ndarray, float]:
     """Choose C, fit and return the probabilities of the rows held out, and C."""
-    classes = list(competition.data.target)
-    tying = Tying.of(classes, () if free else competition.pair.swap)
-    swap = np.arange(len(classes))
-    a, b = (classes.index(name) for name in competition.pair.swap)
-    swap[[a, b]] = swap[[b, a]]
+    pair = Pair.of(competition, competition.data.target)
+    tying = Tying(np.zeros(len(pair.classes)) if free else pair.signs)
 
     def problem(inside: Rows) -> tuple[Design, LinearProblem]:
         design = Design.fit(inside.features, competition)
         blocks, labels = change(design.transform(inside.features)), inside.labels
         if doubled:
             blocks = _stacked(_freed(blocks), _freed(blocks.swapped()))
-            labels = np.concatenate([labels, swap[labels]])
+            labels = np.concatenate([labels, pair.swapped_class[labels]])
         elif free:
             blocks = _freed(blocks)
         return design, LinearProblem(blocks, labels, np.ones(len(labels)), tying)
@@ -86,7 +84,7 @@ def _fit(
         for i, way in enumerate(ways):
             scores = weights.scores(_freed(way) if free else way)
             probabilities = special.softmax(tying.logits(*scores), axis=1)
-            found.append(probabilities[:, swap] if i else probabilities)
+            found.append(probabilities[:, pair.swapped_class] if i else probabilities)
         return np.mean(found, axis=0)
 
     fit, out = inner_split(train.labels, train.groups, 5, competition.seed)[0]
@@ -97,7 +95,7 @@ def _fit(
         last[0] = inner.fit(C, start=last[0], tolerance=1e-5)
         return log_loss(train.labels[out], predict(design, last[0], train.take(out)))
 
-    losses = descend(competition.logreg.C, loss)
+    losses = search_C(competition.logreg.C, loss)
     C = min(losses, key=losses.get)
     design, whole = problem(train)
     return predict(design, whole.fit(C), held), C

@@ -95,7 +95,8 @@ def test_a_model_of_another_version_is_refused_in_one_line(finished):
 def test_a_model_with_a_class_more_than_it_says_is_refused(finished):
     path = finished.fold("bert", 0) / "packing.json"
     packing = read_json(path)
-    write_json(path, packing | {"classes": packing["classes"][:2]})
+    pair = packing["pair"] | {"classes": packing["pair"]["classes"][:2]}
+    write_json(path, packing | {"pair": pair})
     stamp(finished.fold("bert", 0))
     with pytest.raises(UserError, match="names the classes"):
         Predictor.load(finished.fold("bert", 0)).predict_texts(["old raven"])

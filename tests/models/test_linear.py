@@ -4,35 +4,35 @@ from hypothesis import given
 from hypothesis import strategies as st
 from madeup import fit, pair_rows
 
-from foldwise.models.linear import descend, valley
+from foldwise.models.linear import refine_C, search_C
 
 GRID = [0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0]
 
 
 @given(st.floats(-6, 6), st.floats(0.1, 10))
 def test_the_walk_finds_the_best_value_of_a_grid(bottom, bend):
-    losses = descend(GRID, lambda value: bend * (np.log(value) - bottom) ** 2)
+    losses = search_C(GRID, lambda value: bend * (np.log(value) - bottom) ** 2)
     best = min(GRID, key=lambda value: (np.log(value) - bottom) ** 2)
     assert min(losses, key=losses.get) == pytest.approx(best)
 
 
 def test_the_walk_stops_soon_after_the_valley():
-    assert sorted(descend(GRID, lambda value: abs(np.log(value / 0.3)))) == [0.1, 0.3, 1.0]
+    assert sorted(search_C(GRID, lambda value: abs(np.log(value / 0.3)))) == [0.1, 0.3, 1.0]
 
 
 @given(st.floats(-3.5, 1), st.floats(0.1, 10))
 def test_the_bottom_of_a_parabola_is_found_between_the_values(bottom, bend):
-    losses = descend(GRID, lambda value: bend * (np.log(value) - bottom) ** 2)
-    assert np.log(valley(losses)) == pytest.approx(bottom, abs=0.01)
+    losses = search_C(GRID, lambda value: bend * (np.log(value) - bottom) ** 2)
+    assert np.log(refine_C(losses)) == pytest.approx(bottom, abs=0.01)
 
 
 def test_a_best_value_without_a_neighbour_is_taken_as_it_is():
-    assert valley({0.1: 1.0, 0.3: 2.0}) == 0.1
-    assert valley({0.1: 1.0}) == 0.1
+    assert refine_C({0.1: 1.0, 0.3: 2.0}) == 0.1
+    assert refine_C({0.1: 1.0}) == 0.1
 
 
 def test_equal_losses_leave_the_value_alone():
-    assert valley({0.1: 1.0, 0.3: 1.0, 1.0: 1.0}) in (0.1, 0.3)
+    assert refine_C({0.1: 1.0, 0.3: 1.0, 1.0: 1.0}) in (0.1, 0.3)
 
 
 def test_c_is_chosen_from_the_grid_and_recorded(tmp_path):

@@ -7,7 +7,7 @@ from sklearn.svm import LinearSVC
 from foldwise.features.blocks import Block, Blocks, Terms
 from foldwise.models.linear_fit import LinearProblem, LinearWeights, Tying
 
-CLASSES = ["a", "b", "tie"]
+TIED, FREE = Tying(np.array([1.0, -1.0, 0.0])), Tying(np.zeros(3))  # classes: a, b, tie
 
 
 def blocks_of(odd, even):
@@ -42,7 +42,7 @@ def data():
 def test_without_a_pair_it_is_scikit_learns_logistic_regression(data):
     _, even, labels = data
     blocks = blocks_of(None, even)
-    tying = Tying.of(CLASSES, ())
+    tying = FREE
     ours = fit_linear(blocks, labels, np.ones(300), tying, C=0.7, tolerance=1e-10, max_iter=1000)
     theirs = LogisticRegression(C=0.7, tol=1e-8, max_iter=1000).fit(even, labels)
     probabilities = special.softmax(tying.logits(*ours.scores(blocks)), axis=1)
@@ -51,7 +51,7 @@ def test_without_a_pair_it_is_scikit_learns_logistic_regression(data):
 
 def test_the_squared_hinge_is_scikit_learns_linear_svm(data):
     _, even, labels = data
-    blocks, tying = blocks_of(None, even), Tying.of(CLASSES, ())
+    blocks, tying = blocks_of(None, even), FREE
     ours = fit_linear(
         blocks, labels, np.ones(300), tying, 0.5, "squared_hinge", tolerance=1e-11, max_iter=2000
     )
@@ -63,7 +63,7 @@ def test_the_squared_hinge_is_scikit_learns_linear_svm(data):
 
 def test_the_machine_for_a_pair_looks_at_rows_without_ties_alone(data):
     odd, even, labels = data
-    tying = Tying.of(CLASSES, ("a", "b"))
+    tying = TIED
     blocks = blocks_of(odd, even)
     ours = fit_linear(
         blocks, labels, np.ones(300), tying, 0.5, "squared_hinge", tolerance=1e-11, max_iter=2000
@@ -77,7 +77,7 @@ def test_the_machine_for_a_pair_looks_at_rows_without_ties_alone(data):
 def test_a_tied_model_is_the_one_fitted_on_rows_in_both_orders(data):
     odd, even, labels = data
     blocks = blocks_of(odd, even)
-    tying = Tying.of(CLASSES, ("a", "b"))
+    tying = TIED
     ours = fit_linear(blocks, labels, np.ones(300), tying, C=1e6, tolerance=1e-12, max_iter=5000)
     swap = np.array([1, 0, 2])
     doubled = sparse.vstack([sparse.hstack([odd, even]), sparse.hstack([-odd, even])])
@@ -91,7 +91,7 @@ def test_a_tied_model_is_the_one_fitted_on_rows_in_both_orders(data):
 def test_swapping_the_pair_swaps_the_scores_exactly(data):
     odd, even, labels = data
     blocks = blocks_of(odd, even)
-    tying = Tying.of(CLASSES, ("a", "b"))
+    tying = TIED
     weights = fit_linear(blocks, labels, np.ones(300), tying, C=1.0)
     forward, backward = (tying.logits(*weights.scores(b)) for b in (blocks, blocks.swapped()))
     np.testing.assert_array_equal(forward[:, [1, 0, 2]], backward)
@@ -99,7 +99,7 @@ def test_swapping_the_pair_swaps_the_scores_exactly(data):
 
 def test_a_warm_start_reaches_the_same_optimum(data):
     _, even, labels = data
-    blocks, tying = blocks_of(None, even), Tying.of(CLASSES, ())
+    blocks, tying = blocks_of(None, even), FREE
     args = (blocks, labels, np.ones(300), tying)
     small = fit_linear(*args, C=0.01)
     warm = fit_linear(*args, C=1.0, start=small, tolerance=1e-10, max_iter=1000)
@@ -109,7 +109,7 @@ def test_a_warm_start_reaches_the_same_optimum(data):
 
 def test_row_weights_count_like_repeated_rows(data):
     _, even, labels = data
-    tying = Tying.of(CLASSES, ())
+    tying = FREE
     weight = np.where(labels == 2, 2.0, 1.0)
     rows = np.repeat(np.arange(300), weight.astype(int))
     options = {"C": 1.0, "tolerance": 1e-10, "max_iter": 1000}
@@ -122,7 +122,7 @@ def test_row_weights_count_like_repeated_rows(data):
 
 def test_a_scale_of_the_columns_is_a_penalty_of_their_weights(data):
     _, even, labels = data
-    tying, weight = Tying.of(CLASSES, ()), np.ones(300)
+    tying, weight = FREE, np.ones(300)
     options = {"tolerance": 1e-12, "max_iter": 2000}
     scaled = Blocks(None, block_of(even, scale=0.5))
     ours = fit_linear(scaled, labels, weight, tying, 2.0, **options)
@@ -137,5 +137,5 @@ def test_a_scale_of_the_columns_is_a_penalty_of_their_weights(data):
 
 def test_zero_weights_say_nothing(data):
     odd, even, _ = data
-    blocks, tying = blocks_of(odd, even), Tying.of(CLASSES, ("a", "b"))
+    blocks, tying = blocks_of(odd, even), TIED
     assert not tying.logits(*LinearWeights.zeros(blocks, tying).scores(blocks)).any()

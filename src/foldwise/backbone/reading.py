@@ -1,15 +1,13 @@
 """How rows become the sequences that a transformer reads, for single texts and for A-versus-B."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
-
 from foldwise.backbone.batching import Examples
 from foldwise.backbone.packing import Packer
 from foldwise.config.competition import Competition
+from foldwise.data.pairs import Pair
 from foldwise.errors import require
 from foldwise.features.rows import Rows
 
@@ -20,16 +18,10 @@ class Reading:
 
     Attributes
     ----------
+    pair : Pair
+        The text columns, and the classes in the order of the logits.
     mode : str
         "single", "siamese" or "cross".
-    classes : tuple of str
-        Class names in the order of the logits.
-    swap : tuple of int
-        Positions of the classes of A and B; empty for single texts.
-    context : tuple of str
-        Text columns that both answers respond to; for single texts, all columns.
-    answers : tuple of str
-        Text columns of A and B.
     context_share : float
         Share of a sequence for the context.
     max_length : int
@@ -44,11 +36,8 @@ class Reading:
         "mean": a head on the mean of the tokens; "model": the architecture's own classifier.
     """
 
+    pair: Pair
     mode: str
-    classes: tuple[str, ...]
-    swap: tuple[int, ...]
-    context: tuple[str, ...]
-    answers: tuple[str, ...]
     context_share: float
     max_length: int
     batch_tokens: int
@@ -57,17 +46,13 @@ class Reading:
     pooling: str
 
     @classmethod
-    def of(cls, competition: Competition, classes: Sequence[str], max_length: int) -> Self:
+    def of(cls, competition: Competition, pair: Pair, max_length: int) -> Self:
         """Derive it from the configuration."""
-        pair, config = competition.pair, competition.bert
-        answers = (pair.first, pair.second) if pair.enabled else ()
+        config = competition.bert
         mode = config.pair_mode if pair.enabled else "single"
         return cls(
+            pair=pair,
             mode=mode,
-            classes=tuple(classes),
-            swap=tuple(classes.index(name) for name in pair.swap),
-            context=tuple(name for name in competition.data.text if name not in answers),
-            answers=answers,
             context_share=config.context_share,
             max_length=max_length,
             batch_tokens=config.batch_tokens,
@@ -92,19 +77,12 @@ class Reading:
             f"{path}: another version of foldwise wrote this model ({', '.join(sorted(odd))} "
             "differs); fit it again: python -m foldwise run",
         )
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in saved.items()})
-
-    @property
-    def swapped_class(self) -> np.ndarray:
-        """Class of a row after swapping A and B, int64, shape (C,)."""
-        swapped = np.arange(len(self.classes))
-        swapped[list(self.swap)] = self.swap[::-1]
-        return swapped
+        return cls(**saved | {"pair": Pair.restore(saved["pair"])})
 
     def examples(self, rows: Rows, packer: Packer, has_types: bool) -> Examples:
         """Pack the texts of rows."""
-        context = [rows.texts[name] for name in self.context]
-        answers = [rows.texts[name] for name in self.answers]
+        context = [rows.texts[name] for name in self.pair.context]
+        answers = [rows.texts[name] for name in self.pair.answers]
         share = self.context_share / max(1, len(context))
         if self.mode == "single":
             sides = [packer.pack(context, [1.0] * len(context))]

@@ -72,6 +72,15 @@ class PairConfig(Section):
         """Whether the competition compares two answers."""
         return bool(self.first)
 
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """The text columns of A and B; none for single texts."""
+        return (self.first, self.second) if self.enabled else ()
+
+    def others(self, columns: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the text columns that are neither A nor B."""
+        return tuple(name for name in columns if name not in self.answers)
+
 
 class CleanConfig(Section):
     """Cleaning that every model sees."""

@@ -72,10 +72,9 @@ class Design:
     def fit(cls, table: FeatureTable, competition: Competition) -> "Design":
         """Choose terms, IDF and scales on training rows."""
         config, pair = competition.features, competition.pair
-        groups = [(column,) for column in competition.data.text]
+        groups = [(column,) for column in pair.others(competition.data.text)]
         if pair.enabled:
-            answers = (pair.first, pair.second)
-            groups = [g for g in groups if g[0] not in answers] + [answers]
+            groups.append(pair.answers)
         fields = [
             _fit_field(table, kind, columns, config.min_df, config.max_features)
             for columns in groups

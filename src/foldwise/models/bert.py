@@ -94,7 +94,7 @@ class Bert:
     def predict(self, rows: Rows) -> np.ndarray:
         """Return class probabilities, float64, shape (n, C)."""
         if not len(rows):
-            return np.zeros((0, len(self.reading.classes)))
+            return np.zeros((0, len(self.reading.pair.classes)))
         reading, device = self.reading, Device.choose(self.reading.precision)
         examples = reading.examples(rows, self.packer, self._has_types)
         with device.holding(self.network):
@@ -107,7 +107,7 @@ class Bert:
             raise FloatingPointError(f"prediction: logits are not finite, rows {shown}")
         probabilities = special.softmax(logits, axis=1)
         if both is not None:
-            swapped = special.softmax(both, axis=1)[:, reading.swapped_class]
+            swapped = special.softmax(both, axis=1)[:, reading.pair.swapped_class]
             probabilities = (probabilities + swapped) / 2
         return probabilities
 
@@ -130,10 +130,10 @@ class Bert:
         require(not loaded.notes, f"{folder}: incomplete: {'; '.join(loaded.notes)}")
         labels = loaded.model.config.id2label
         named = [labels[i] for i in sorted(labels)]
-        if named != list(reading.classes):
+        if named != list(reading.pair.classes):
             raise UserError(
                 f"{folder}: config.json names the classes {named}, packing.json "
-                f"{list(reading.classes)}; the columns of a prediction would be mixed up"
+                f"{list(reading.pair.classes)}; the columns of a prediction would be mixed up"
             )
         network = loaded.model
         if reading.pooling == "mean":
@@ -144,7 +144,7 @@ class Bert:
     def _pretrained(cls, task: Task) -> tuple[Self, list[str]]:
         """Load the encoder that is to be fine-tuned, with a new head."""
         config = task.competition.bert
-        reading = Reading.of(task.competition, list(task.classes), config.max_length)
+        reading = Reading.of(task.competition, task.pair, config.max_length)
         pooled = reading.pooling == "mean"
         kind = "encoder" if pooled else "classifier"
         loaded = pretrained.load(
@@ -174,7 +174,7 @@ class Bert:
             device=Device.choose(config.precision),
             class_weights=task.class_weights,
             log_prior=_log_prior(labels, task.class_weights),
-            swapped_class=self.reading.swapped_class,
+            swapped_class=self.reading.pair.swapped_class,
             # The siamese network sees both orders at once already.
             swap=self.reading.mode == "cross" and config.swap_augmentation,
             seed=task.seed,
@@ -206,9 +206,9 @@ class Bert:
 
 def _headed(encoder: Any, reading: Reading) -> Head:
     """Put a new head on an encoder."""
-    n_classes = len(reading.classes)
+    n_classes = len(reading.pair.classes)
     if reading.mode == "siamese":
-        return Siamese(encoder, reading.swap, n_classes)
+        return Siamese(encoder, reading.pair.swap, n_classes)
     return Classifier(encoder, n_classes)
 
 

@@ -7,7 +7,7 @@ the context, a and b of the answers: [a - b, c * (a - b)] changes sign when A an
 
 import functools
 import time
-from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -22,8 +22,9 @@ from foldwise.backbone.batching import Examples, token_batches
 from foldwise.backbone.device import Device
 from foldwise.backbone.heads import mean_pool
 from foldwise.backbone.packing import Packer
-from foldwise.config.competition import Competition
+from foldwise.data.pairs import Pair
 from foldwise.data.splits import inner_split
+from foldwise.errors import require
 from foldwise.features.rows import Rows
 from foldwise.files import read_json, write_json
 from foldwise.models.model import Task
@@ -33,13 +34,33 @@ _CHUNK = 8192  # texts whose tokens are in memory at a time
 _ABSENT = -20.0  # bias of a class without training rows: a probability near 1e-9
 
 
+@dataclass(frozen=True)
+class EncoderChoice:
+    """Which encoder makes the vectors, and how it is run.
+
+    Attributes
+    ----------
+    model : str
+        Hub id or folder, or "packaged".
+    max_length : int
+        Most tokens of a text.
+    batch_tokens : int
+        Most padded tokens of a forward pass; 0 = as the device likes it.
+    """
+
+    model: str
+    max_length: int
+    batch_tokens: int
+
+
 class Embedding:
     """Logistic regression on the mean-pooled vectors of a pretrained encoder.
 
     Parameters
     ----------
-    layout : dict
-        `model`, `max_length`, `batch_tokens`, `context`, `answers`, `swap`, `classes`.
+    encoder : EncoderChoice
+    pair : Pair
+        The text columns and the classes.
     weights : ndarray of float64, shape (C, d)
     bias : ndarray of float64, shape (C,)
     info : dict
@@ -49,21 +70,26 @@ class Embedding:
     uses_validation = False
 
     def __init__(
-        self, layout: dict[str, Any], weights: np.ndarray, bias: np.ndarray, info: dict[str, Any]
+        self,
+        encoder: EncoderChoice,
+        pair: Pair,
+        weights: np.ndarray,
+        bias: np.ndarray,
+        info: dict[str, Any],
     ) -> None:
-        self.layout, self.weights, self.bias, self.info = layout, weights, bias, info
+        self.encoder, self.pair = encoder, pair
+        self.weights, self.bias, self.info = weights, bias, info
 
     @classmethod
     def fit(cls, train: Rows, task: Task, validation: Rows | None = None) -> Self:
         """Choose C on a split of the training rows, then fit all of them with it."""
         config = task.competition.embedding
         torch.set_num_threads(task.threads)
-        layout = _layout(task.competition, task.classes)
-        n_odd, features = _features(train, layout)
+        pair = task.pair
+        chosen = EncoderChoice(config.model, config.max_length, config.batch_tokens)
+        n_odd, features = _features(train, chosen, pair)
         weights = task.class_weights[train.labels]
-        n_classes, swap = len(task.classes), layout["swap"]
-
-        solve = functools.partial(_fit, n_odd=n_odd, swap=swap, n_classes=n_classes)
+        solve = functools.partial(_fit, n_odd=n_odd, pair=pair)
         losses: dict[float, float] = {}
         if len(config.C) > 1:
             inside, outside = inner_split(train.labels, train.groups, _INNER_FOLDS, task.seed)[0]
@@ -74,7 +100,7 @@ class Embedding:
                     train.labels[outside],
                     probabilities,
                     sample_weight=weights[outside],
-                    labels=range(n_classes),
+                    labels=range(len(task.classes)),
                 )
         C = min(losses, key=losses.get) if losses else config.C[0]
         encoder = _encoder(config.model, config.max_length)
@@ -89,32 +115,40 @@ class Embedding:
             "encoded_texts": len(encoder.vectors),
             "tokens_per_second": encoder.tokens / max(encoder.seconds, 1e-9),
         }
-        return cls(layout, *solve(features, train.labels, weights, C=C), info)
+        return cls(chosen, pair, *solve(features, train.labels, weights, C=C), info)
 
     def predict(self, rows: Rows) -> np.ndarray:
         """Return class probabilities, float64, shape (n, C)."""
-        return _predict(_features(rows, self.layout)[1], self.weights, self.bias)
+        _, features = _features(rows, self.encoder, self.pair)
+        return _predict(features, self.weights, self.bias)
 
     def save(self, folder: Path) -> None:
         """Write the regression; the encoder too, unless it comes with the pip package."""
-        layout = dict(self.layout)
-        if layout["model"] != "packaged":
-            encoder = _encoder(layout["model"], layout["max_length"])
+        chosen = self.encoder
+        if chosen.model != "packaged":
+            encoder = _encoder(chosen.model, chosen.max_length)
             with pretrained.quiet():
                 encoder.model.save_pretrained(folder / "encoder")
                 encoder.packer.tokenizer.save_pretrained(folder / "encoder")
-            layout["model"] = "encoder"
+            chosen = replace(chosen, model="encoder")
         np.savez(folder / "weights.npz", weights=self.weights, bias=self.bias)
-        write_json(folder / "embedding.json", layout)
+        write_json(folder / "embedding.json", asdict(chosen) | {"pair": asdict(self.pair)})
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Read what `save` wrote; needs no network."""
-        layout = read_json(folder / "embedding.json")
-        if layout["model"] != "packaged":  # a path beside the regression
-            layout["model"] = str((folder / layout["model"]).resolve())
+        record = read_json(folder / "embedding.json")
+        require(
+            "pair" in record,
+            f"{folder}: another version of foldwise wrote this model; fit it again: "
+            "python -m foldwise run",
+        )
+        pair = Pair.restore(record.pop("pair"))
+        chosen = EncoderChoice(**record)
+        if chosen.model != "packaged":  # a path beside the regression
+            chosen = replace(chosen, model=str((folder / chosen.model).resolve()))
         with np.load(folder / "weights.npz") as arrays:
-            return cls(layout, arrays["weights"], arrays["bias"], {})
+            return cls(chosen, pair, arrays["weights"], arrays["bias"], {})
 
 
 class _Encoder:
@@ -160,31 +194,17 @@ def _encoder(name: str, max_length: int) -> _Encoder:
     return _Encoder(name, max_length)
 
 
-def _layout(competition: Competition, classes: Sequence[str]) -> dict[str, Any]:
-    pair, config = competition.pair, competition.embedding
-    answers = [pair.first, pair.second] if pair.enabled else []
-    return {
-        "model": config.model,
-        "max_length": config.max_length,
-        "batch_tokens": config.batch_tokens,
-        "context": [name for name in competition.data.text if name not in answers],
-        "answers": answers,
-        "swap": [list(classes).index(name) for name in pair.swap],
-        "classes": list(classes),
-    }
-
-
-def _features(rows: Rows, layout: dict[str, Any]) -> tuple[int, np.ndarray]:
+def _features(rows: Rows, chosen: EncoderChoice, pair: Pair) -> tuple[int, np.ndarray]:
     """Return how many of the first features are odd, and the features, float32, shape (n, d)."""
-    encode = _encoder(layout["model"], layout["max_length"])
+    encode = _encoder(chosen.model, chosen.max_length)
     vectors = {
-        name: encode(rows.texts[name], layout["batch_tokens"])
-        for name in (*layout["context"], *layout["answers"])
+        name: encode(rows.texts[name], chosen.batch_tokens)
+        for name in (*pair.context, *pair.answers)
     }
-    context = [vectors[name] for name in layout["context"]]
-    if not layout["answers"]:
+    context = [vectors[name] for name in pair.context]
+    if not pair.enabled:
         return 0, np.concatenate(context, axis=1)
-    a, b = (vectors[name] for name in layout["answers"])
+    a, b = (vectors[name] for name in pair.answers)
     odd = [a - b, *(c * (a - b) for c in context)]
     even = [np.abs(a - b), a * b, a + b, *context]
     return sum(part.shape[1] for part in odd), np.concatenate(odd + even, axis=1)
@@ -195,8 +215,7 @@ def _fit(
     labels: np.ndarray,
     sample_weight: np.ndarray,
     n_odd: int,
-    swap: Sequence[int],
-    n_classes: int,
+    pair: Pair,
     C: float,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Fit a multinomial logistic regression that a swap of A and B turns into itself.
@@ -206,14 +225,13 @@ def _fit(
     weights : ndarray of float64, shape (C, d)
     bias : ndarray of float64, shape (C,)
     """
-    turned = np.arange(n_classes)
-    turned[list(swap)] = swap[::-1]
+    n_classes, swapped_class = len(pair.classes), pair.swapped_class
     sign = np.ones(features.shape[1], dtype=features.dtype)
     sign[:n_odd] = -1
-    if swap:
+    if pair.enabled:
         # Every pair in both orders, with half its weight each: the optimum is then symmetric.
         features = np.concatenate([features, features * sign])
-        labels = np.concatenate([labels, turned[labels]])
+        labels = np.concatenate([labels, swapped_class[labels]])
         sample_weight = np.tile(sample_weight / 2, 2)
     machine = LogisticRegression(C=C, max_iter=1000).fit(features, labels, sample_weight)
     weights, bias = np.zeros((n_classes, features.shape[1])), np.full(n_classes, _ABSENT)
@@ -221,9 +239,10 @@ def _fit(
     both = np.array([[-0.5], [0.5]]) if len(machine.classes_) == 2 else 1.0
     weights[machine.classes_] = machine.coef_ * both
     bias[machine.classes_] = machine.intercept_ * np.squeeze(both)
-    if swap:
+    if pair.enabled:
         # What the solver left of asymmetry (it stops at a tolerance) is averaged out.
-        weights, bias = (weights + weights[turned] * sign) / 2, (bias + bias[turned]) / 2
+        weights = (weights + weights[swapped_class] * sign) / 2
+        bias = (bias + bias[swapped_class]) / 2
     return weights, bias
 
 

@@ -21,7 +21,7 @@ from foldwise.models.linear_fit import LinearProblem, LinearWeights, Tying
 from foldwise.models.model import Task
 from foldwise.models.nb_ratio import log_count_ratio
 from foldwise.models.scaling import Scaling, fit_scaling
-from foldwise.models.warm_start import carry
+from foldwise.models.warm_start import warm_start
 
 _INNER_FOLDS = 5
 _PATH_TOLERANCE = 1e-5  # enough to rank the values of C
@@ -46,14 +46,14 @@ class LogisticRegression:
         if len(config.C) > 1:
             fit, held_out = inner_split(train.labels, train.groups, _INNER_FOLDS, task.seed)[0]
             split = _InnerSplit(train, fit, held_out, task, config, "softmax")
-            losses = descend(config.C, split.softmax_loss)
-            C = valley(losses)
+            losses = search_C(config.C, split.softmax_loss)
+            C = refine_C(losses)
             near = split.solution(min(losses, key=losses.get))
             del split  # its matrices are as large as those to come
-        tying = _tying(task)
+        tying = Tying(task.pair.signs)
         design = Design.fit(train.features, task.competition)
         problem = _problem(design.transform(train.features), train.labels, task, config, "softmax")
-        weights = problem.fit(C, start=near and carry(*near, design))
+        weights = problem.fit(C, start=near and warm_start(*near, design))
         info = {"device": "cpu", "C": C, "C_path": {str(k): v for k, v in losses.items()}}
         info["terms"] = sum(len(field.hashes) for field in design.fields)
         return cls(design, weights, tying, info)
@@ -69,7 +69,7 @@ class LogisticRegression:
         w, t = self.weights, self.tying
         np.savez(
             folder / "weights.npz",
-            odd=w.odd, even=w.even, bias=w.bias, signs=t.signs, free=t.free,
+            odd=w.odd, even=w.even, bias=w.bias, signs=t.signs,
         )  # fmt: skip
         write_json(folder / "model.json", self.info)
 
@@ -78,7 +78,7 @@ class LogisticRegression:
         """Read what `save` wrote."""
         with np.load(folder / "weights.npz") as a:
             weights = LinearWeights(a["odd"], a["even"], a["bias"])
-            tying = Tying(a["signs"], a["free"])
+            tying = Tying(a["signs"])
         return cls(Design.load(folder), weights, tying, read_json(folder / "model.json"))
 
 
@@ -108,25 +108,29 @@ class LinearSvm:
     def fit(cls, train: Rows, task: Task, validation: Rows | None = None) -> Self:
         """Choose C, calibrate on the decision values of inner folds, fit all training rows."""
         config = task.competition.svm
-        labels, weight, tying = train.labels, task.class_weights[train.labels], _tying(task)
-        evidence = np.zeros((3, len(train), len(task.classes)))
+        labels, weight, tying = (
+            train.labels,
+            task.class_weights[train.labels],
+            Tying(task.pair.signs),
+        )
+        scores = np.zeros((3, len(train), len(task.classes)))
         grid, losses = config.C, {}
         for fit, held_out in inner_split(labels, train.groups, config.calibration_folds, task.seed):
             split = _InnerSplit(train, fit, held_out, task, config, "squared_hinge")
             if len(grid) > 1:
                 # C is settled on the first inner fold; the others only serve the calibration.
-                losses = descend(grid, split.calibrated_loss)
-                grid = [valley(losses)]
-            if grid[0] not in split.evidence:
+                losses = search_C(grid, split.calibrated_loss)
+                grid = [refine_C(losses)]
+            if grid[0] not in split.calibration_scores:
                 split.calibrated_loss(grid[0])
-            evidence[:, held_out] = split.evidence[grid[0]]
+            scores[:, held_out] = split.calibration_scores[grid[0]]
             near = split.solution(grid[0])
             del split  # its matrices are as large as those to come
-        scaling = fit_scaling(labels, evidence, tying.free, weight)
+        scaling = fit_scaling(labels, scores, tying.free, weight)
         design = Design.fit(train.features, task.competition)
         blocks = design.transform(train.features)
         problem = _problem(blocks, labels, task, config, "squared_hinge")
-        weights = problem.fit(grid[0], start=carry(*near, design))
+        weights = problem.fit(grid[0], start=warm_start(*near, design))
         path = {str(C): loss for C, loss in losses.items()}
         info = {"device": "cpu", "C": grid[0], "C_path": path}
         info["calibration"] = scaling.weights.tolist()
@@ -135,7 +139,7 @@ class LinearSvm:
     def predict(self, rows: Rows) -> np.ndarray:
         """Return calibrated class probabilities, shape (n, C)."""
         blocks = self.design.transform(rows.features)
-        return self.scaling.predict(_evidence(self.weights, blocks, self.tying))
+        return self.scaling.predict(_calibration_scores(self.weights, blocks, self.tying))
 
     def save(self, folder: Path) -> None:
         """Write design, weights and calibration."""
@@ -143,7 +147,7 @@ class LinearSvm:
         w, t, s = self.weights, self.tying, self.scaling
         np.savez(
             folder / "weights.npz",
-            odd=w.odd, even=w.even, bias=w.bias, signs=t.signs, free=t.free,
+            odd=w.odd, even=w.even, bias=w.bias, signs=t.signs,
             scale=s.weights, scale_bias=s.bias,
         )  # fmt: skip
         write_json(folder / "model.json", self.info)
@@ -153,7 +157,7 @@ class LinearSvm:
         """Read what `save` wrote."""
         with np.load(folder / "weights.npz") as a:
             weights = LinearWeights(a["odd"], a["even"], a["bias"])
-            tying = Tying(a["signs"], a["free"])
+            tying = Tying(a["signs"])
             scaling = Scaling(a["scale"], a["scale_bias"])
         design = Design.load(folder)
         return cls(design, weights, tying, scaling, read_json(folder / "model.json"))
@@ -184,7 +188,7 @@ class _InnerSplit:
         self.weight = task.class_weights[self.labels]
         self.last: LinearWeights | None = None
         self.found: dict[float, LinearWeights] = {}
-        self.evidence: dict[float, np.ndarray] = {}
+        self.calibration_scores: dict[float, np.ndarray] = {}
 
     def softmax_loss(self, C: float) -> float:
         """Fit with penalty 1 / C and return the log loss of the rows held out."""
@@ -193,9 +197,11 @@ class _InnerSplit:
         return self._loss(special.softmax(self.tying.logits(*scores), axis=1))
 
     def calibrated_loss(self, C: float) -> float:
-        """Fit, calibrate on the rows held out, keep their evidence and return their log loss."""
+        """Fit, calibrate on the rows held out, keep their scores and return their log loss."""
         self._fit(C)
-        found = self.evidence[C] = _evidence(self.last, self.outside, self.tying)
+        found = self.calibration_scores[C] = _calibration_scores(
+            self.last, self.outside, self.tying
+        )
         scaling = fit_scaling(self.labels, found, self.tying.free, self.weight)
         return self._loss(scaling.predict(found))
 
@@ -214,7 +220,7 @@ class _InnerSplit:
         )
 
 
-def descend(grid: Sequence[float], loss: Callable[[float], float]) -> dict[float, float]:
+def search_C(grid: Sequence[float], loss: Callable[[float], float]) -> dict[float, float]:
     """Walk from the middle of a grid towards the lower loss until it rises.
 
     Parameters
@@ -242,7 +248,7 @@ def descend(grid: Sequence[float], loss: Callable[[float], float]) -> dict[float
     return losses
 
 
-def valley(losses: dict[float, float]) -> float:
+def refine_C(losses: dict[float, float]) -> float:
     """Return where the parabola through the lowest loss and its neighbours is lowest.
 
     Parameters
@@ -267,10 +273,6 @@ def valley(losses: dict[float, float]) -> float:
     return float(f"{near[1] * np.exp(step):.3g}")
 
 
-def _tying(task: Task) -> Tying:
-    return Tying.of(task.classes, task.competition.pair.swap)
-
-
 def _problem(
     blocks: Blocks, labels: np.ndarray, task: Task, config: LinearConfig, loss: str
 ) -> LinearProblem:
@@ -278,10 +280,12 @@ def _problem(
     if config.nb_ratio != "off" and blocks.odd is None:
         scale = log_count_ratio(blocks.even, labels, len(task.classes))
     weight = task.class_weights[labels]
-    return LinearProblem(blocks, labels, weight, _tying(task), loss, config.max_iter, scale)
+    return LinearProblem(
+        blocks, labels, weight, Tying(task.pair.signs), loss, config.max_iter, scale
+    )
 
 
-def _evidence(weights: LinearWeights, blocks: Blocks, tying: Tying) -> np.ndarray:
+def _calibration_scores(weights: LinearWeights, blocks: Blocks, tying: Tying) -> np.ndarray:
     """Return the score arrays that the calibration weighs, shape (3, n, C)."""
     odd, even = weights.scores(blocks)
     nothing = np.zeros_like(even)

@@ -6,8 +6,8 @@ rows; nor can they start from the solution for another C. The tests hold the unt
 scikit-learn's own solutions.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy import special
@@ -24,20 +24,14 @@ class Tying:
     ----------
     signs : ndarray of float64, shape (C,)
         Factor on the odd score: +1 for A, -1 for B, 0 for the rest; all 0 without a pair.
-    free : ndarray of bool, shape (C,)
-        Classes with weights of their own on the even block (and a bias).
     """
 
     signs: np.ndarray
-    free: np.ndarray
 
-    @classmethod
-    def of(cls, classes: Sequence[str], swap: Sequence[str]) -> "Tying":
-        """Tie the two classes `swap` of a pair; with none, every class is free."""
-        signs = np.zeros(len(classes))
-        if swap:
-            signs[classes.index(swap[0])], signs[classes.index(swap[1])] = 1.0, -1.0
-        return cls(signs, signs == 0)
+    @cached_property
+    def free(self) -> np.ndarray:
+        """Classes with weights of their own on the even block (and a bias), bool, shape (C,)."""
+        return self.signs == 0
 
     def logits(self, odd: np.ndarray, even: np.ndarray) -> np.ndarray:
         """Return class scores, float64, shape (n, C), from odd (n,) and even (n, C_free) scores."""

@@ -6,6 +6,7 @@ says which module holds which class, so that a run imports only what it uses.
 
 import importlib
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self
 
@@ -13,6 +14,7 @@ import numpy as np
 
 from foldwise.config.competition import Competition
 from foldwise.config.roster import MODELS, module_name
+from foldwise.data.pairs import Pair
 from foldwise.features.rows import Rows
 from foldwise.finetune.allowance import Allowance
 
@@ -52,6 +54,11 @@ class Task:
     threads: int = 1
     cache: Path | None = None
     allowance: Allowance | None = None
+
+    @cached_property
+    def pair(self) -> Pair:
+        """The answers A and B, and what a swap of them does to the classes."""
+        return Pair.of(self.competition, self.classes)
 
 
 class Model(Protocol):

@@ -35,17 +35,17 @@ class LightGBM:
         design: Design,
         chosen: dict[str, np.ndarray],
         booster: lightgbm.Booster,
-        swap: np.ndarray | None,
+        swapped_class: np.ndarray | None,
         info: dict[str, Any],
     ) -> None:
         self.design, self.chosen, self.booster = design, chosen, booster
-        self.swap, self.info = swap, info
+        self.swapped_class, self.info = swapped_class, info
 
     @classmethod
     def fit(cls, train: Rows, task: Task, validation: Rows | None = None) -> Self:
         """Choose columns and rounds inside the training fold, then fit all its rows."""
         config = task.competition.lightgbm
-        swap = _swap_order(task)
+        swapped_class = task.pair.swapped_class if task.pair.enabled else None
         weight = task.class_weights[train.labels]
         splits = inner_split(train.labels, train.groups, _INNER_FOLDS, task.seed)
         fit, held_out = splits[0]
@@ -53,7 +53,7 @@ class LightGBM:
         inside = inner.transform(train.features.take(fit))
         chosen = choose_columns(inside, train.labels[fit], task, config.top_terms)
         # Of many pairs one order is enough to count rounds, in half the time; of few it is not.
-        order = swap if len(fit) < _MANY_PAIRS else None
+        order = swapped_class if len(fit) < _MANY_PAIRS else None
         training = _dataset(inside, chosen, train.labels[fit], weight[fit], order)
         outside = inner.transform(train.features.take(held_out))
         watched = _dataset(
@@ -77,7 +77,7 @@ class LightGBM:
         design = Design.fit(train.features, task.competition)
         blocks = design.transform(train.features)
         chosen = choose_columns(blocks, train.labels, task, config.top_terms)
-        whole = _dataset(blocks, chosen, train.labels, weight, swap)
+        whole = _dataset(blocks, chosen, train.labels, weight, swapped_class)
         booster = lightgbm.train(_parameters(task), whole, num_boost_round=rounds)
         info = {
             "device": "cpu",
@@ -86,15 +86,15 @@ class LightGBM:
             "history": _history(history),
             "history_note": "validation is a split of the training fold, not the left-out fold",
         }
-        return cls(design, chosen, booster, swap, info)
+        return cls(design, chosen, booster, swapped_class, info)
 
     def predict(self, rows: Rows) -> np.ndarray:
         """Return class probabilities, shape (n, C); for a pair the mean over both orders."""
         blocks = self.design.transform(rows.features)
         probabilities = _predict(self.booster, blocks, self.chosen)
-        if self.swap is None:
+        if self.swapped_class is None:
             return probabilities
-        other = _predict(self.booster, blocks.swapped(), self.chosen)[:, self.swap]
+        other = _predict(self.booster, blocks.swapped(), self.chosen)[:, self.swapped_class]
         return (probabilities + other) / 2
 
     def save(self, folder: Path) -> None:
@@ -103,7 +103,7 @@ class LightGBM:
         np.savez(folder / "columns.npz", **self.chosen)
         with open(folder / "trees.txt", "w", encoding="utf-8", newline="\n") as file:
             file.write(self.booster.model_to_string())
-        swap = None if self.swap is None else self.swap.tolist()
+        swap = None if self.swapped_class is None else self.swapped_class.tolist()
         write_json(folder / "model.json", {"swap": swap, "info": self.info})
 
     @classmethod
@@ -131,7 +131,7 @@ def choose_columns(
         Column positions, ascending, by block ("odd", "even").
     """
     one_hot = np.eye(len(task.classes))[labels]
-    tying = Tying.of(task.classes, task.competition.pair.swap)
+    tying = Tying(task.pair.signs)
     targets = {"even": (one_hot - one_hot.mean(axis=0))[:, tying.free]}
     if blocks.odd is not None:
         targets["odd"] = (one_hot @ tying.signs)[:, None]
@@ -146,15 +146,6 @@ def choose_columns(
     return chosen
 
 
-def _swap_order(task: Task) -> np.ndarray | None:
-    if not task.competition.pair.enabled:
-        return None
-    order = np.arange(len(task.classes))
-    a, b = (task.classes.index(name) for name in task.competition.pair.swap)
-    order[[a, b]] = order[[b, a]]
-    return order
-
-
 def _columns(blocks: Blocks, chosen: dict[str, np.ndarray]) -> sparse.csr_matrix:
     parts = [getattr(blocks, name).columns(chosen[name]) for name in sorted(chosen)]
     return sparse.hstack(parts, format="csr", dtype=np.float32)
@@ -165,13 +156,14 @@ def _dataset(
     chosen: dict[str, np.ndarray],
     labels: np.ndarray,
     weight: np.ndarray,
-    swap: np.ndarray | None,
+    swapped_class: np.ndarray | None,
     reference: lightgbm.Dataset | None = None,
 ) -> lightgbm.Dataset:
     x = _columns(blocks, chosen)
-    if swap is not None:
+    if swapped_class is not None:
         x = sparse.vstack([x, _columns(blocks.swapped(), chosen)], format="csr")
-        labels, weight = np.concatenate([labels, swap[labels]]), np.concatenate([weight, weight])
+        labels = np.concatenate([labels, swapped_class[labels]])
+        weight = np.concatenate([weight, weight])
     return lightgbm.Dataset(x, labels, weight=weight, reference=reference, free_raw_data=True)
 
 

@@ -1,4 +1,4 @@
-"""Carry a fitted linear model from the terms of one design to those of another.
+"""Take a fitted linear model from the terms of one design to those of another.
 
 A fit on all rows of a training fold begins at the solution of the part of them on which C was
 chosen: the same optimum, in about a third of the iterations.
@@ -12,7 +12,7 @@ from foldwise.features.tfidf import Design, Field
 from foldwise.models.linear_fit import LinearWeights
 
 
-def carry(weights: LinearWeights, source: Design, target: Design) -> LinearWeights:
+def warm_start(weights: LinearWeights, source: Design, target: Design) -> LinearWeights:
     """Return weights for the columns of another design of the same competition.
 
     Parameters
