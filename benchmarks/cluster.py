@@ -25,7 +25,7 @@ import numpy as np
 import pandas as pd
 
 from foldwise.config.competition import load_competition
-from foldwise.config.roster import TRANSFORMERS
+from foldwise.config.roster import KINDS
 from foldwise.config.run import Run
 
 _ADDRESS = "127.0.0.1:6390"
@@ -121,7 +121,7 @@ def _difference(local: Run, other: Run) -> str:
             continue
         numbers = [t.select_dtypes("number").to_numpy() for t in (ours, theirs)]
         said.append(f"{model} within {np.abs(numbers[0] - numbers[1]).max():.1e}")
-        if model not in TRANSFORMERS:
+        if not KINDS[model].is_transformer:
             said[-1] += " (SHOULD BE IDENTICAL)"
     return ", ".join(said)
 

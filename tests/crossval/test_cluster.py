@@ -98,7 +98,8 @@ def test_a_node_that_dies_midway_costs_nothing(ready, cluster):
 def test_a_model_that_fits_on_no_node_is_refused(ready, cluster, monkeypatch):
     from foldwise.config import roster
 
-    monkeypatch.setitem(roster.RESOURCES, "prior", roster.Resources(cpus=64))
+    large = replace(roster.KINDS["prior"], resources=roster.Resources(cpus=64))
+    monkeypatch.setitem(roster.KINDS, "prior", large)
     run = ready("large", engine="ray", ray_address=cluster.address)
     with pytest.raises(UserError, match="a unit of prior asks for 64 CPU"):
         fit_models(run, ["prior"], 1)

@@ -1,5 +1,5 @@
 import numpy as np
-from test_tfidf import pairs
+from features.test_tfidf import pairs
 
 from foldwise.features.featurise import featurise
 from foldwise.features.tfidf import Design

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from foldwise.config.overrides import merge, override, parse_setting, read
-from foldwise.config.roster import MODEL_NAMES
+from foldwise.config.roster import KINDS
 from foldwise.config.sections import (
     BertConfig,
     CleanConfig,
@@ -47,7 +47,7 @@ class Competition(Section):
     metric: Literal["log_loss", "accuracy", "f1_macro"]
     seed: Count
     jobs: Count
-    models: Annotated[tuple[Literal[MODEL_NAMES], ...], Field(min_length=1)]
+    models: Annotated[tuple[Literal[tuple(KINDS)], ...], Field(min_length=1)]
     data: DataConfig
     pair: PairConfig
     clean: CleanConfig

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from foldwise.config.competition import Competition, change_competition
+from foldwise.config.roster import PRIOR
 from foldwise.errors import require
 from foldwise.files import read_json
 from foldwise.hashing import content_hash
@@ -108,8 +109,8 @@ def finished(output: Path, input: Path | None = None, settings: Sequence[str] = 
     foreign_models = (read_json(output / "clean" / "audit.json") or {}).get("foreign")
     if foreign_models:
         # Their names are not those of the pipeline's models.
-        plain = Competition.restore(values | {"models": ["prior"]})
-        models = ("prior", *foreign_models)
+        plain = Competition.restore(values | {"models": [PRIOR]})
+        models = (PRIOR, *foreign_models)
         competition = change_competition(plain, settings).model_copy(update={"models": models})
         return Run(competition, output, output)
     competition = change_competition(Competition.restore(values), settings)

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from foldwise.config.roster import RESOURCES, Resources
+from foldwise.config.roster import KINDS
 from foldwise.config.run import Run
 from foldwise.crossval.stored import unit_key
 from foldwise.crossval.unit import run_unit
@@ -25,7 +25,6 @@ from foldwise.data.cleaned import table_path
 from foldwise.errors import UserError, require
 from foldwise.files import PACKAGE, atomic, remove
 from foldwise.hashing import content_hash, file_hash
-from foldwise.models.model import model_class
 from foldwise.terminal import note
 
 _RETRIES = 3  # of a unit whose worker or node died
@@ -134,14 +133,14 @@ def _inputs(run: Run, units: Sequence[tuple[str, int]]) -> dict[str, Path]:
     """Return the files that these units read, by their place under the output folder."""
     paths = [run.folds, run.clean / "audit.json"]
     paths += [table_path(run, split) for split in ("train", "test")]
-    if any(model_class(model).uses_features for model, _ in units):
+    if any(KINDS[model].uses_features for model, _ in units):
         paths += sorted(path for path in run.features.rglob("*") if path.is_file())
     return {path.relative_to(run.output).as_posix(): path for path in paths if path.exists()}
 
 
 def _options(ray: Any, model: str, size: int, nodes: list[dict[str, Any]]) -> dict[str, Any]:
     """Return what a unit of a model asks the cluster for, if any node can give it."""
-    wanted = RESOURCES.get(model, Resources())
+    wanted = KINDS[model].resources
     gpus = wanted.gpus if any(node["Resources"].get("GPU") for node in nodes) else 0
     memory = wanted.memory_mb * _MB + _WORKING_COPY * size
     ask = {"CPU": wanted.cpus, "GPU": gpus, "memory": memory}

@@ -11,7 +11,7 @@ import pandas as pd
 from joblib import Parallel, cpu_count, delayed
 from threadpoolctl import threadpool_limits
 
-from foldwise.config.roster import CHEAP
+from foldwise.config.roster import KINDS
 from foldwise.config.run import Run
 from foldwise.crossval import class_weights
 from foldwise.crossval.stored import unit_key
@@ -50,7 +50,7 @@ def learning_curve(
         `points` (model, share, rows, log_loss, low, high) and, by model, `last_doubling`: how
         much the second half of the data lowered the log loss, with its paired interval.
     """
-    models = [name for name in run.competition.models if name in CHEAP]
+    models = [name for name in run.competition.models if KINDS[name].cheap]
     folds = pd.read_parquet(run.folds)["fold"].to_numpy()
     keys = [unit_key(run, name, int(k)) for name in models for k in np.unique(folds)]
     code = code_hash("foldwise.crossval.learning_curve")
@@ -130,7 +130,7 @@ def _fit_on_share(
     """
     classes, kind = class_names(run), model_class(model)
     folds = pd.read_parquet(run.folds)["fold"].to_numpy()
-    data = rows.load(run, "train", classes, features=kind.uses_features)
+    data = rows.load(run, "train", classes, features=KINDS[model].uses_features)
     inside = np.flatnonzero(folds != fold)
     codes, groups = pd.factorize(data.groups[inside])
     rank = np.random.default_rng(run.competition.seed + fold).permutation(len(groups))

@@ -1,6 +1,6 @@
-"""The folds of the transformer: several side by side, several processes on one, or within a time.
+"""The folds of a tuned encoder: several side by side, several processes on one, or within a time.
 
-Writes models/bert/plan.json where a time budget made less of the training: what each fold was
+Writes models/<model>/plan.json where a time budget made less of the training: what each fold was
        trained with, and the folds that were left out.
 """
 
@@ -27,48 +27,49 @@ from foldwise.finetune.budget import BudgetPlan, Cost, DoesNotFit, clock, shrink
 from foldwise.hashing import content_hash
 from foldwise.terminal import warn
 
-MODEL = "bert"
 # Of a time budget, kept for what comes after the transformers: blend, submission, report.
 _RESERVE = 0.03
 
 
-def fit(run: Run) -> None:
-    """Fit every fold of the transformer that is not stored yet, and join them."""
-    config, n = run.competition.bert, run.competition.folds.n
+def fit(run: Run, model: str) -> None:
+    """Fit every fold of a tuned encoder that is not stored yet, and join them."""
+    config, n = getattr(run.competition, model), run.competition.folds.n
     limited = bool(run.time_budget)
-    plans = _recorded(run) if limited else {}
-    waiting = [k for k in range(n) if not _is_stored(run, k, plans)]
+    plans = _recorded(run, model) if limited else {}
+    waiting = [k for k in range(n) if not _is_stored(run, model, k, plans)]
     together = distributed.world() > 1
     jobs = 1 if together else min(workers(config.workers), max(1, len(waiting)))
     disk.check(run.output, len(waiting), jobs, config)
     if not limited:
-        remove(run.model(MODEL) / "plan.json")
+        remove(run.model(model) / "plan.json")
     if limited and waiting:
-        _fit_within(run, waiting, plans, jobs)
+        _fit_within(run, model, waiting, plans, jobs)
     elif together:
         for fold in waiting:
-            _lead(run, fold)
+            _lead(run, model, fold)
     elif waiting:
-        fit_models(run, [MODEL], jobs)
-    assemble(run, MODEL)
+        fit_models(run, [model], jobs)
+    assemble(run, model)
 
 
 def follow(run: Run) -> None:
     """Help the leader with one fold after another until it says that there are no more."""
     while (message := distributed.broadcast()) is not None:
-        competition, fold = message
+        competition, model, fold = message
         run = replace(run, competition=Competition.restore(competition))
-        run_unit(run, MODEL, fold, _threads(1))
+        run_unit(run, model, fold, _threads(1))
 
 
-def _lead(run: Run, fold: int) -> None:
-    distributed.broadcast((run.competition.model_dump(mode="json"), fold))
-    run_unit(run, MODEL, fold, _threads(1))
+def _lead(run: Run, model: str, fold: int) -> None:
+    distributed.broadcast((run.competition.model_dump(mode="json"), model, fold))
+    run_unit(run, model, fold, _threads(1))
 
 
-def _fit_within(run: Run, waiting: list[int], plans: dict[int, BudgetPlan], jobs: int) -> None:
+def _fit_within(
+    run: Run, model: str, waiting: list[int], plans: dict[int, BudgetPlan], jobs: int
+) -> None:
     """Fit as much of the folds as the time allows."""
-    config, n = run.competition.bert, run.competition.folds.n
+    config, n = getattr(run.competition, model), run.competition.folds.n
     until = run.started + run.time_budget * (1 - _RESERVE)
     plan = BudgetPlan(config.seeds, len(waiting), config.epochs, config.max_length)
     finished = [k for k in range(n) if k not in waiting]
@@ -78,7 +79,7 @@ def _fit_within(run: Run, waiting: list[int], plans: dict[int, BudgetPlan], jobs
             left_out, waiting = left_out + waiting, []
             break
         wave = waiting[:jobs]
-        reduced = _reduced(run, plan)
+        reduced = _reduced(run, model, plan)
         allowance = Allowance(
             until=until,
             rounds=-(-len(waiting) // jobs),
@@ -86,44 +87,46 @@ def _fit_within(run: Run, waiting: list[int], plans: dict[int, BudgetPlan], jobs
             all_seeds=plan.seeds,
             rows=_test_rows(run),
         )
-        units = (delayed(run_unit)(reduced, MODEL, k, _threads(jobs), allowance) for k in wave)
+        units = (delayed(run_unit)(reduced, model, k, _threads(jobs), allowance) for k in wave)
         try:
             Parallel(n_jobs=len(wave))(units)
         except DoesNotFit as error:
             # Others of the wave may have ended before; what they stored stays.
-            stored = [k for k in wave if is_stored(reduced, MODEL, k)]
+            stored = [k for k in wave if is_stored(reduced, model, k)]
             finished, plans = finished + stored, plans | dict.fromkeys(stored, plan)
             waiting = [k for k in waiting if k not in stored]
-            plan = _cut(run, replace(plan, folds=len(waiting)), error.cost, until, jobs, finished)
+            plan = _cut(
+                run, model, replace(plan, folds=len(waiting)), error.cost, until, jobs, finished
+            )
             left_out, waiting = left_out + waiting[plan.folds :], waiting[: plan.folds]
             continue
         finished += wave
         plans |= dict.fromkeys(wave, plan)
         waiting = waiting[len(wave) :]
         plan = replace(plan, folds=len(waiting))
-        _record(run, plans, left_out + waiting)
+        _record(run, model, plans, left_out + waiting)
     for fold in left_out:
         # A model of an earlier configuration may lie there; nothing must take it for this one's.
-        remove(run.fold(MODEL, fold))
-    _record(run, plans, left_out)
+        remove(run.fold(model, fold))
+    _record(run, model, plans, left_out)
 
 
 def _cut(
-    run: Run, plan: BudgetPlan, cost: Cost, until: float, jobs: int, finished: list[int]
+    run: Run, model: str, plan: BudgetPlan, cost: Cost, until: float, jobs: int, finished: list[int]
 ) -> BudgetPlan:
     """Return a plan that fits, and say what goes; or refuse, as the configuration says."""
     seconds = until - time.time()
-    if run.competition.bert.over_budget == "stop":
+    if getattr(run.competition, model).over_budget == "stop":
         whole = -(-plan.folds // jobs) * cost.fold(plan)
         raise UserError(
             f"time budget: {clock(seconds)} left, the {plan.folds} folds to come need about "
-            f"{clock(whole)}; bert.over_budget is 'stop', finished ones are kept"
+            f"{clock(whole)}; {model}.over_budget is 'stop', finished ones are kept"
         )
     smaller = shrink(plan, cost, seconds, jobs, least=0 if finished else 1)
     if smaller is None:
         raise UserError(
             f"time budget: {clock(seconds)} left is too short for one fold of one epoch at the "
-            "shortest length; go on without it: --models and all but bert"
+            f"shortest length; go on without it: --models and all but {model}"
         )
     _tell(plan, smaller)
     return smaller
@@ -138,42 +141,42 @@ def _tell(old: BudgetPlan, new: BudgetPlan) -> None:
     warn(f"time budget: less is trained: {', '.join(changes)}")
 
 
-def _reduced(run: Run, plan: BudgetPlan) -> Run:
+def _reduced(run: Run, model: str, plan: BudgetPlan) -> Run:
     """Return the run with the configuration of a plan."""
     values: dict[str, Any] = asdict(plan)
     del values["folds"]
-    bert = run.competition.bert.model_copy(update=values)
-    return replace(run, competition=run.competition.model_copy(update={"bert": bert}))
+    section = getattr(run.competition, model).model_copy(update=values)
+    return replace(run, competition=run.competition.model_copy(update={model: section}))
 
 
-def _is_stored(run: Run, fold: int, plans: dict[int, BudgetPlan]) -> bool:
-    if is_stored(run, MODEL, fold):
+def _is_stored(run: Run, model: str, fold: int, plans: dict[int, BudgetPlan]) -> bool:
+    if is_stored(run, model, fold):
         return True
-    return fold in plans and is_stored(_reduced(run, plans[fold]), MODEL, fold)
+    return fold in plans and is_stored(_reduced(run, model, plans[fold]), model, fold)
 
 
-def _key(run: Run) -> str:
-    return content_hash(config_hash(run, ("bert", "folds")))
+def _key(run: Run, model: str) -> str:
+    return content_hash(config_hash(run, (model, "folds")))
 
 
-def _recorded(run: Run) -> dict[int, BudgetPlan]:
+def _recorded(run: Run, model: str) -> dict[int, BudgetPlan]:
     """Return what the folds of an earlier run with a time budget were trained with."""
-    found = read_json(run.model(MODEL) / "plan.json")
-    if not found or found["key"] != _key(run):
+    found = read_json(run.model(model) / "plan.json")
+    if not found or found["key"] != _key(run, model):
         return {}
     return {int(fold): BudgetPlan(**plan) for fold, plan in found["folds"].items()}
 
 
-def _record(run: Run, plans: dict[int, BudgetPlan], left_out: list[int]) -> None:
-    config = run.competition.bert
+def _record(run: Run, model: str, plans: dict[int, BudgetPlan], left_out: list[int]) -> None:
+    config = getattr(run.competition, model)
     whole = (config.seeds, config.epochs, config.max_length)
     less = {k: p for k, p in plans.items() if (p.seeds, p.epochs, p.max_length) != whole}
     if not less and not left_out:
-        remove(run.model(MODEL) / "plan.json")
+        remove(run.model(model) / "plan.json")
         return
     folds = {str(fold): asdict(plan) for fold, plan in sorted(plans.items())}
-    record = {"key": _key(run), "folds": folds, "dropped": sorted(left_out)}
-    write_json(run.model(MODEL) / "plan.json", record)
+    record = {"key": _key(run, model), "folds": folds, "dropped": sorted(left_out)}
+    write_json(run.model(model) / "plan.json", record)
 
 
 def _threads(jobs: int) -> int:

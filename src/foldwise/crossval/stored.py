@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from foldwise.config.roster import module_name
+from foldwise.config.roster import KINDS
 from foldwise.config.run import Run, config_hash
 from foldwise.crossval import class_weights
 from foldwise.data.cleaned import table_path
@@ -25,10 +25,10 @@ def unit_key(run: Run, model: str, fold: int) -> str:
     sections = [*SHARED_SECTIONS]
     if model in run.competition.section_names():
         sections.append(model)
-    if model_class(model).uses_features:
+    if KINDS[model].uses_features:
         inputs.append(run.features / "features.json")
         sections.append("features")
-    code = [code_hash("foldwise.crossval.unit"), code_hash(module_name(model))]
+    code = [code_hash("foldwise.crossval.unit"), code_hash(KINDS[model].module)]
     hashes = [file_hash(path) for path in inputs]
     # How folds share the machine does not change them.
     bert = run.competition.bert.model_copy(update={"workers": 0, "over_budget": "drop"})

@@ -15,7 +15,7 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from foldwise.backbone.device import claimed_gpu
-from foldwise.config.roster import TRANSFORMERS
+from foldwise.config.roster import KINDS
 from foldwise.config.run import Run
 from foldwise.crossval import class_weights
 from foldwise.crossval.stored import folder_hashes, unit_key
@@ -55,7 +55,7 @@ def run_unit(
     key = unit_key(run, model, fold)
     classes, kind = class_names(run), model_class(model)
     folds = pd.read_parquet(run.folds)
-    data = rows.load(run, "train", classes, features=kind.uses_features)
+    data = rows.load(run, "train", classes, features=KINDS[model].uses_features)
     if list(folds["id"]) != list(data.ids):
         raise UserError(f"{run.folds}: its ids are not those of clean/train.parquet; use --force")
     left_out = folds["fold"].to_numpy() == fold
@@ -73,7 +73,7 @@ def run_unit(
             return fitted.info
         with Meter() as predict_meter:
             oof = class_weights.correct(fitted.predict(validation.without_labels()), factors)
-        test = _predict_test(run, fitted, factors, classes)
+        test = _predict_test(run, model, fitted, factors, classes)
     check_probabilities(oof, f"{model}, fold {fold}")
     metrics = {
         "fold": fold,
@@ -109,7 +109,7 @@ def follows() -> bool:
 
 def _place(run: Run, model: str) -> Any:
     """Return the context in which a unit has a GPU for itself, if it wants one."""
-    if model not in TRANSFORMERS or follows():
+    if not KINDS[model].is_transformer or follows():
         return contextlib.nullcontext()
 
     return claimed_gpu(run.output)
@@ -158,11 +158,11 @@ def make_task(
 
 
 def _predict_test(
-    run: Run, fitted: Any, factors: np.ndarray, classes: list[str]
+    run: Run, model: str, fitted: Any, factors: np.ndarray, classes: list[str]
 ) -> tuple[np.ndarray, np.ndarray] | None:
     if not table_path(run, "test").exists():
         return None
-    test = rows.load(run, "test", classes, features=fitted.uses_features)
+    test = rows.load(run, "test", classes, features=KINDS[model].uses_features)
     return test.ids, class_weights.correct(fitted.predict(test), factors)
 
 

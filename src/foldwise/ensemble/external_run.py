@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from foldwise.config.competition import COMPETITIONS, Competition, load_competition
+from foldwise.config.roster import PRIOR
 from foldwise.config.run import Run
 from foldwise.data.splits import draw_folds
 from foldwise.ensemble.external import ExternalPredictions
@@ -58,7 +59,7 @@ def write_run(predictions: ExternalPredictions, output: Path, competition: Compe
         update={
             "name": competition.name if competition.name != "default" else "foreign",
             "title": competition.title or "Predictions made elsewhere",
-            "models": ("prior", *predictions.probabilities),
+            "models": (PRIOR, *predictions.probabilities),
             "folds": competition.folds.model_copy(update={"n": n_folds}),
         }
     )
@@ -77,7 +78,7 @@ def write_run(predictions: ExternalPredictions, output: Path, competition: Compe
     with Meter() as meter:
         prior = _prior(predictions.labels, folds, len(predictions.classes))
     cost = {"train_seconds": meter.seconds, "predict_seconds": 0.0, "device": "cpu"}
-    _store(run, predictions, "prior", prior, folds, cost | {"peak_memory_mb": meter.peak_memory_mb})
+    _store(run, predictions, PRIOR, prior, folds, cost | {"peak_memory_mb": meter.peak_memory_mb})
     unknown = dict.fromkeys(("train_seconds", "predict_seconds", "peak_memory_mb"))
     for name, values in predictions.probabilities.items():
         _store(run, predictions, name, values, folds, unknown | {"device": "elsewhere"})

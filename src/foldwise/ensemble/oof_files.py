@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from foldwise.config.roster import ENSEMBLE, PRIOR
 from foldwise.data.cleaned import class_indexes
 from foldwise.data.targets import RESERVED, sorted_names
 from foldwise.ensemble.oof_columns import (
@@ -25,7 +26,7 @@ from foldwise.ensemble.oof_columns import (
 from foldwise.errors import UserError, require
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_TAKEN = ("prior", "ensemble")  # what the pipeline itself writes
+_TAKEN = (PRIOR, ENSEMBLE)  # what the pipeline itself writes
 _LABEL = ("label", "target", "y", "class")
 _SUM_TOLERANCE = 1e-3  # float16 files and files rounded to four digits stay within it
 

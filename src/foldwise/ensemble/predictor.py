@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from foldwise.config.competition import Competition
-from foldwise.config.roster import MODELS
+from foldwise.config.roster import KINDS
 from foldwise.crossval.stored import FittedUnit, counted_folds, read_record
 from foldwise.data.celltext import as_text, text_column
 from foldwise.data.cleaning import clean_column
@@ -76,7 +76,7 @@ class Predictor:
             competition = Competition.restore(record["config"])
             return cls({record["model"]: [output]}, record["classes"], competition, None)
         require((output / "models").is_dir(), f"{output}: no models there; finish a run first")
-        there = sorted(p.name for p in (output / "models").iterdir() if p.name in MODELS)
+        there = sorted(p.name for p in (output / "models").iterdir() if p.name in KINDS)
         pool, names = None, [model]
         if model == "ensemble":
             weights = read_json(output / "ensemble" / "weights.json")
@@ -115,7 +115,7 @@ class Predictor:
         units = [
             FittedUnit.load(m, f, self.classes) for m, paths in self.units.items() for f in paths
         ]
-        if any(unit.model.uses_features for unit in units):
+        if any(KINDS[unit.name].uses_features for unit in units):
             table, _ = featurise(rows.texts, config, joblib.cpu_count(), known_terms(units))
             rows = replace(rows, features=table)
         sums = {name: np.zeros((n, len(self.classes))) for name in self.units}
@@ -187,7 +187,7 @@ def known_terms(units: list[FittedUnit]) -> dict[str, np.ndarray]:
     """
     known: dict[str, list[np.ndarray]] = {}
     for unit in units:
-        if unit.model.uses_features:
+        if KINDS[unit.name].uses_features:
             for kind, hashes in unit.model.design.hashes().items():
                 known.setdefault(kind, []).append(hashes)
     return {kind: np.unique(np.concatenate(parts)) for kind, parts in known.items()}

@@ -15,7 +15,7 @@ import joblib
 import numpy as np
 import pyarrow.parquet as pq
 
-from foldwise.config.roster import FITTED_ON_COUNTS
+from foldwise.config.roster import KINDS
 from foldwise.config.run import Run
 from foldwise.config.sections import FeaturesConfig
 from foldwise.data.cleaned import table_path
@@ -163,7 +163,7 @@ def _grams(lengths: np.ndarray, config: FeaturesConfig) -> float:
 
 def _warn(run: Run, load: Load, shorter: Callable[[], dict[str, Load]]) -> None:
     free, config = available(), run.competition
-    models = [name for name in config.models if name in FITTED_ON_COUNTS]
+    models = [name for name in config.models if KINDS[name].uses_features]
     # What a cluster fits does not take this machine's memory.
     fits = bool(models) and run.engine == "local"
     jobs = config.jobs or joblib.cpu_count()

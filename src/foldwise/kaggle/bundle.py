@@ -13,7 +13,7 @@ from typing import Any
 from foldwise.backbone.source import packaged_folder
 from foldwise.config.competition import Competition
 from foldwise.config.overrides import as_toml
-from foldwise.config.roster import TRANSFORMERS
+from foldwise.config.roster import KINDS
 from foldwise.data.raw import candidates
 from foldwise.ensemble.predictor import Predictor
 from foldwise.errors import require
@@ -80,9 +80,8 @@ def slug(competition: Competition, part: str) -> str:
 def _code(folder: Path, competition: Competition) -> None:
     shutil.copytree(PACKAGE, folder / "foldwise", ignore=shutil.ignore_patterns("__pycache__"))
     write_text(folder / "competition.toml", as_toml(competition.model_dump(mode="json")))
-    wanted = {
-        getattr(competition, name).model for name in TRANSFORMERS if name in competition.models
-    }
+    transformers = [name for name in competition.models if KINDS[name].is_transformer]
+    wanted = {getattr(competition, name).model for name in transformers}
     if "packaged" in wanted:
         shutil.copytree(packaged_folder(), folder / "encoder")
 

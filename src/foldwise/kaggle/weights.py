@@ -14,7 +14,7 @@ import pandas as pd
 from foldwise import __version__
 from foldwise.backbone.source import packaged_folder
 from foldwise.config.competition import Competition, with_section
-from foldwise.config.roster import TRANSFORMERS
+from foldwise.config.roster import KINDS
 from foldwise.crossval.stored import FittedUnit, stamp
 from foldwise.data import submission
 from foldwise.ensemble.predictor import Predictor
@@ -23,7 +23,6 @@ from foldwise.features.rows import Rows
 from foldwise.files import read_json, remove, write_json
 from foldwise.hashing import file_hash
 from foldwise.kaggle.contents import RECORD, sha256
-from foldwise.models.model import model_class
 from foldwise.terminal import track
 
 HALF_TOLERANCE = 1e-3  # largest change of a probability for which half precision is kept
@@ -66,10 +65,10 @@ def write_weights(
         member: dict[str, Any] = {
             "weight": weight.tolist(),
             "folds": [fold.name for fold in folds],
-            "needs_terms": model_class(name).uses_features,
+            "needs_terms": KINDS[name].uses_features,
             "averages": bool((read_json(folds[0] / "packing.json") or {}).get("averaging")),
         }
-        if name in TRANSFORMERS:
+        if KINDS[name].is_transformer:
             member |= _halved(folder / "models" / name, folds, name, predictor, output)
         models[name] = member
     prior = _shares(output, predictor.classes)
@@ -98,13 +97,14 @@ def _halved(
     folder: Path, folds: list[Path], model: str, predictor: Predictor, output: Path
 ) -> dict[str, Any]:
     """Store encoders in half precision where that changes no prediction noticeably."""
-    if model == "embedding":
+    shared = KINDS[model].encoder == "frozen"
+    if shared:
         _share_encoder(folder, folds)
     rows = _some_rows(output, predictor.competition)
     half = folder.with_name(f"{model}.half")
     shutil.copytree(folder, half)
     changes = []
-    for copy in [half / "encoder"] if model == "embedding" else [half / f.name for f in folds]:
+    for copy in [half / "encoder"] if shared else [half / f.name for f in folds]:
         _halve(copy)
     for fold in folds:
         stamp(half / fold.name)

@@ -36,7 +36,6 @@ from foldwise.terminal import note
 class Bert:
     """A fine-tuned transformer."""
 
-    uses_features = False
     uses_validation = True
 
     def __init__(

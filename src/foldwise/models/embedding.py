@@ -66,7 +66,6 @@ class Embedding:
     info : dict
     """
 
-    uses_features = False
     uses_validation = False
 
     def __init__(

@@ -30,7 +30,6 @@ _PATH_TOLERANCE = 1e-5  # enough to rank the values of C
 class LogisticRegression:
     """Multinomial logistic regression; C is chosen on a split of the training fold."""
 
-    uses_features = True
     uses_validation = False
 
     def __init__(
@@ -90,7 +89,6 @@ class LinearSvm:
     block says whether the answers differ at all; four numbers calibrate the two.
     """
 
-    uses_features = True
     uses_validation = False
 
     def __init__(

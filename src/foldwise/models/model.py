@@ -1,7 +1,7 @@
 """The models, one contract.
 
-A model is a class with `fit`, `predict`, `save` and `load` as in `Model`; the table `MODELS`
-says which module holds which class, so that a run imports only what it uses.
+A model is a class with `fit`, `predict`, `save` and `load` as in `Model`; `config/roster.py` says
+which module holds which class, so that a run imports only what it uses.
 """
 
 import importlib
@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Protocol, Self
 import numpy as np
 
 from foldwise.config.competition import Competition
-from foldwise.config.roster import MODELS, module_name
+from foldwise.config.roster import KINDS
 from foldwise.data.pairs import Pair
 from foldwise.features.rows import Rows
 from foldwise.finetune.allowance import Allowance
@@ -66,8 +66,6 @@ class Model(Protocol):
 
     Attributes
     ----------
-    uses_features : bool
-        Whether `Rows.features` must be loaded.
     uses_validation : bool
         Whether `fit` wants the left-out fold, to draw a curve (and, only if the configuration
         says so, to stop early).
@@ -75,7 +73,6 @@ class Model(Protocol):
         Plain data about the fit: chosen hyper-parameters, device, notes, history.
     """
 
-    uses_features: ClassVar[bool]
     uses_validation: ClassVar[bool]
     info: dict[str, Any] = field(default_factory=dict)
 
@@ -96,5 +93,5 @@ class Model(Protocol):
 
 def model_class(name: str) -> type[Model]:
     """Import and return the class of a model."""
-    attribute = MODELS[name].partition(":")[2]
-    return getattr(importlib.import_module(module_name(name)), attribute)
+    module, _, attribute = KINDS[name].path.partition(":")
+    return getattr(importlib.import_module(module), attribute)

@@ -13,7 +13,6 @@ from foldwise.models.model import Task
 class Prior:
     """Predict the (weighted) class frequencies of the training rows for every row."""
 
-    uses_features = False
     uses_validation = False
 
     def __init__(self, shares: np.ndarray) -> None:

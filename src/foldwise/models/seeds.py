@@ -23,7 +23,6 @@ _STRIDE = 100_003  # between the seeds of a fold; the seeds of folds lie closer 
 class SeedAverage:
     """Members trained alike but for their seed."""
 
-    uses_features = False
     uses_validation = True
 
     def __init__(self, members: list[Bert], info: dict[str, Any]) -> None:

@@ -27,7 +27,6 @@ _MANY_PAIRS = 10_000
 class LightGBM:
     """Gradient-boosted trees, the number of rounds chosen on a split of the training fold."""
 
-    uses_features = True
     uses_validation = False
 
     def __init__(

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from foldwise.config.roster import display_rank
 from foldwise.config.run import Run, finished
 from foldwise.errors import UserError, require
 from foldwise.files import read_json, write_json, write_text
@@ -68,8 +69,7 @@ def compare(first: Path, second: Path) -> dict[str, Any]:
     level = 1 - a.bootstrap.confidence
     for entry in found:
         entry["reading"] = _reading(entry, level)
-    rank = {"prior": 0, "ensemble": 2}
-    found.sort(key=lambda entry: (rank.get(entry["model"], 1), entry["b"]["log_loss"]))
+    found.sort(key=lambda entry: (display_rank(entry["model"]), entry["b"]["log_loss"]))
     return without_nan(
         {
             "a": str(first),

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from foldwise.config.roster import display_rank
 from foldwise.config.run import Run
 from foldwise.files import read_json
 
@@ -16,10 +17,9 @@ COLUMNS = (
 
 def order(table: pd.DataFrame, metric: str) -> pd.DataFrame:
     """Sort the models: the prior first, then by the deciding metric, the ensemble last."""
-    rank = {"prior": 0, "ensemble": 2}
     keys = pd.DataFrame(
         {
-            "place": table["model"].map(lambda name: rank.get(name, 1)),
+            "place": table["model"].map(display_rank),
             "score": table[metric] if metric == "log_loss" else -table[metric],
         }
     )

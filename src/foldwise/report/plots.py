@@ -8,6 +8,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from foldwise.config.roster import KINDS, members
 from foldwise.report.style import (
     COLOURS,
     ON_COLOUR,
@@ -65,7 +66,7 @@ def draw_loss_intervals(table: Any, floor: float | None) -> Figure:
 
 def draw_fold_scores(folds: dict[str, list[float]]) -> Figure:
     """Draw the log loss of every model in every fold; of the prior alone if there is no other."""
-    shown = {name: losses for name, losses in folds.items() if name != "prior"} or folds
+    shown = {name: folds[name] for name in members(folds)}
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(figsize=(WIDTH, 3.8))
         style = looks(list(shown))
@@ -135,7 +136,7 @@ def draw_curves(name: str, folds: list[dict[str, Any]]) -> Figure | None:
                         label=split if i == 0 else None,
                     )  # fmt: skip
             axes.set_ylabel("loss, nats" if key == "loss" else "accuracy")
-        axes.set_xlabel("boosting round" if name == "lightgbm" else "epoch")
+        axes.set_xlabel(KINDS[name].step if name in KINDS else "epoch")
         what = "fold and seed" if several else "fold"
         figure.suptitle(f"{plain([name])[0]}: one line a {what}", fontsize=11)
         legend_below(figure, all_axes[0, 0])

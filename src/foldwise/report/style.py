@@ -15,6 +15,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle, StepPatch
 from matplotlib.text import Text
 
+from foldwise.config.roster import LOOKS
+
 mpl.use("Agg")
 
 
@@ -23,12 +25,6 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#0
 
 
 _MARKERS = "os^DvPX*"
-_PLACES = {
-    name: k
-    for k, name in enumerate(
-        ("logreg", "svm", "lightgbm", "embedding", "bert", "prior", "ensemble")
-    )
-}
 
 
 _LEGEND = 36  # characters that fit side by side under a figure
@@ -122,9 +118,9 @@ def looks(names: Sequence[str]) -> dict[str, dict[str, Any]]:
 
     A model of the pipeline looks the same in every figure of every report.
     """
-    others = [name for name in names if name not in _PLACES]
-    free = [k for k in range(len(_MARKERS)) if k not in map(_PLACES.get, names)]
-    places = _PLACES | {name: free[i % len(free)] for i, name in enumerate(others)}
+    others = [name for name in names if name not in LOOKS]
+    free = [k for k in range(len(_MARKERS)) if k not in map(LOOKS.get, names)]
+    places = LOOKS | {name: free[i % len(free)] for i, name in enumerate(others)}
     return {
         name: {
             "color": COLOURS[places[name] % len(COLOURS)],

@@ -6,7 +6,7 @@ Writes models/<model>/ for prior, logreg, svm and lightgbm, as far as they are c
 
 from pathlib import Path
 
-from foldwise.config.roster import MODELS, TRANSFORMERS, modules
+from foldwise.config.roster import KINDS, modules
 from foldwise.config.run import Run
 from foldwise.crossval.assembly import fit_models, outputs
 from foldwise.crossval.stored import SHARED_SECTIONS
@@ -14,8 +14,6 @@ from foldwise.data.cleaned import table_path
 from foldwise.features import memory
 from foldwise.files import read_json
 from foldwise.stages.stage import Stage
-
-BASELINES = tuple(name for name in MODELS if name not in TRANSFORMERS)
 
 
 def baselines(run: Run) -> str:
@@ -34,7 +32,7 @@ def baselines(run: Run) -> str:
 
 def chosen(run: Run) -> list[str]:
     """Baselines that the configuration names, in its order."""
-    return [name for name in run.competition.models if name in BASELINES]
+    return [name for name in run.competition.models if not KINDS[name].is_transformer]
 
 
 def _reads(run: Run) -> list[Path]:
@@ -42,9 +40,10 @@ def _reads(run: Run) -> list[Path]:
     return [run.folds, run.features / "features.json", *tables]
 
 
+SETTINGS = [k.name for k in KINDS.values() if k.has_settings and not k.is_transformer]
 STAGE = Stage(
     name="baselines",
-    sections=(*SHARED_SECTIONS, "folds", "models", "features", *BASELINES[1:]),
+    sections=(*SHARED_SECTIONS, "folds", "models", "features", *SETTINGS),
     reads=_reads,
     writes=lambda run: outputs(run, chosen(run)),
     work=baselines,

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from foldwise.config.roster import members
 from foldwise.config.run import Run
 from foldwise.data.cleaned import class_names, read_labels, table_path
 from foldwise.ensemble.candidates import choose, judge, weights_record
@@ -43,8 +44,7 @@ def ensemble(run: Run) -> str:
 
 def blend_members(run: Run) -> list[str]:
     """Models that may enter the blend: all but the prior, which only adds a constant."""
-    models = [model for model in run.competition.models if model != "prior"]
-    return models or ["prior"]
+    return members(run.competition.models)
 
 
 def _oof(run: Run, model: str, folds: pd.DataFrame, classes: list[str]) -> np.ndarray:

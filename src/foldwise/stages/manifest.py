@@ -8,6 +8,7 @@ from pathlib import Path
 import joblib
 
 from foldwise import __version__
+from foldwise.config.roster import KINDS
 from foldwise.config.run import Run
 from foldwise.files import PACKAGE, read_json, write_json
 from foldwise.hashing import content_hash, file_hash
@@ -81,5 +82,7 @@ def _processor() -> str:
 
 
 def _device(run: Run) -> str:
-    metrics = read_json(run.model("bert") / "metrics.json") or {}
-    return metrics.get("device", "cpu")
+    """Return what the tuned encoder was trained on, the heaviest work of a run."""
+    tuned = [kind.name for kind in KINDS.values() if kind.is_tuned]
+    metrics = [read_json(run.model(name) / "metrics.json") or {} for name in tuned]
+    return next((found["device"] for found in metrics if "device" in found), "cpu")

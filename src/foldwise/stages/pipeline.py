@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from foldwise.config.roster import MODEL_NAMES
+from foldwise.config.roster import KINDS, PRIOR
 from foldwise.config.run import Run
 from foldwise.crossval import schedule
 from foldwise.errors import UserError, require
@@ -87,12 +87,12 @@ def chosen_models(text: str | None) -> list[str] | None:
     names = [name.strip() for name in text.split(",") if name.strip()]
     for name in names:
         require(
-            name in MODEL_NAMES,
-            f"--models: no model {name!r}; there are {', '.join(MODEL_NAMES)}",
+            name in KINDS,
+            f"--models: no model {name!r}; there are {', '.join(KINDS)}",
         )
     require(bool(names), "--models: name at least one model")
     # The floor stands in every table.
-    return names if "prior" in names else ["prior", *names]
+    return names if PRIOR in names else [PRIOR, *names]
 
 
 def seconds(budget: str | None) -> float:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from foldwise.config.roster import KINDS
 from foldwise.config.run import Run, config_hash
 from foldwise.errors import UserError, require
 from foldwise.files import read_json, write_json
@@ -171,8 +172,8 @@ def _files(path: Path) -> list[Path]:
 
 
 def _stage_hash(run: Run, sections: tuple[str, ...]) -> str:
-    # Only the transformers are cut to a time budget; without one they are completed.
-    limited = run.time_budget and "bert" in sections
+    # Only tuned encoders are cut to a time budget; without one they are completed.
+    limited = run.time_budget and any(KINDS[s].is_tuned for s in sections if s in KINDS)
     return content_hash(config_hash(run, sections), run.time_budget if limited else 0)
 
 

@@ -6,7 +6,7 @@ Writes models/<model>/ for embedding and bert, as far as they are chosen
 
 from pathlib import Path
 
-from foldwise.config.roster import TRANSFORMERS, modules
+from foldwise.config.roster import KINDS, modules
 from foldwise.config.run import Run
 from foldwise.crossval import schedule
 from foldwise.crossval.assembly import fit_models, outputs
@@ -22,9 +22,10 @@ def transformer(run: Run) -> str:
     if not models:
         return "no transformer chosen"
     # One fold at a time: it fills a GPU, and uses all cores where there is none.
-    fit_models(run, [model for model in models if model != schedule.MODEL], jobs=1)
-    if schedule.MODEL in models:
-        schedule.fit(run)
+    fit_models(run, [model for model in models if not KINDS[model].is_tuned], jobs=1)
+    for model in models:
+        if KINDS[model].is_tuned:
+            schedule.fit(run, model)
     parts = []
     for model in models:
         metrics = read_json(run.model(model) / "metrics.json")
@@ -34,16 +35,17 @@ def transformer(run: Run) -> str:
 
 def chosen(run: Run) -> list[str]:
     """Return the transformers that the configuration names, in its order."""
-    return [name for name in run.competition.models if name in TRANSFORMERS]
+    return [name for name in run.competition.models if KINDS[name].is_transformer]
 
 
 def _reads(run: Run) -> list[Path]:
     return [run.folds, table_path(run, "train"), table_path(run, "test")]
 
 
+SETTINGS = [k.name for k in KINDS.values() if k.has_settings and k.is_transformer]
 STAGE = Stage(
     name="transformer",
-    sections=(*SHARED_SECTIONS, "folds", "models", "embedding", "bert"),
+    sections=(*SHARED_SECTIONS, "folds", "models", *SETTINGS),
     reads=_reads,
     writes=lambda run: outputs(run, chosen(run)),
     work=transformer,

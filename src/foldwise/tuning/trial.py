@@ -11,6 +11,7 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from foldwise.config.competition import Competition, with_section
+from foldwise.config.roster import KINDS
 from foldwise.config.run import Run
 from foldwise.crossval import class_weights, unit
 from foldwise.data.cleaned import class_names, table_path
@@ -54,7 +55,7 @@ class Tuner:
     def load(cls, run: Run, model: str, space: dict[str, Span]) -> "Tuner":
         """Read the rows and folds that the stages wrote; who calls has checked `inputs`."""
         classes = class_names(run)
-        data = rows.load(run, "train", classes, features=model_class(model).uses_features)
+        data = rows.load(run, "train", classes, features=KINDS[model].uses_features)
         folds = pd.read_parquet(run.folds)
         require(list(folds["id"]) == list(data.ids), f"{run.folds}: not the folds of these rows")
         return cls(run, model, space, data, folds["fold"].to_numpy(), classes)
