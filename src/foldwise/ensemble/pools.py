@@ -21,6 +21,7 @@ from scipy import optimize, special
 from threadpoolctl import threadpool_limits
 
 from foldwise.config.competition import Competition
+from foldwise.data.pairs import Pair
 from foldwise.models.scaling import fit_scaling
 
 TITLES = {
@@ -84,11 +85,7 @@ def tied_classes(classes: Sequence[str], competition: Competition) -> np.ndarray
 
     Answers A and B of a pair share theirs, so that swapping them swaps the blend.
     """
-    tied = np.arange(len(classes))
-    if competition.pair.enabled:
-        a, b = (list(classes).index(name) for name in competition.pair.swap)
-        tied[b] = a
-    return np.unique(tied, return_inverse=True)[1]
+    return Pair.of(competition, classes).tied_classes
 
 
 @dataclass(frozen=True)
