@@ -12,6 +12,8 @@ import numpy as np
 from scipy import sparse
 
 from foldwise.config.competition import Competition
+from foldwise.config.sections import PairConfig
+from foldwise.errors import require
 from foldwise.features.blocks import Block, Blocks, Terms
 from foldwise.features.structure import NAMES, overlap_names
 from foldwise.features.table import FeatureTable
@@ -53,20 +55,18 @@ class Design:
         Terms and IDF by field and kind.
     shift, scale : dict of str to ndarray of float32
         Mean and standard deviation of the dense columns of each block.
-    pair : tuple of str
-        Columns of context, A and B; empty strings where there is none.
+    pair : PairConfig
+        Which columns are answers A and B, and the scales of the terms of the context and of
+        |A - B| (`Block.scale`).
     columns : tuple of str
         All text columns.
-    trust : tuple of float
-        Scales of the terms of the context and of |A - B| (`Block.scale`).
     """
 
     fields: list[Field]
     shift: dict[str, np.ndarray]
     scale: dict[str, np.ndarray]
-    pair: tuple[str, str, str]
+    pair: PairConfig
     columns: tuple[str, ...]
-    trust: tuple[float, float] = (1.0, 1.0)
 
     @classmethod
     def fit(cls, table: FeatureTable, competition: Competition) -> "Design":
@@ -80,9 +80,7 @@ class Design:
             for columns in groups
             for kind in table.counts
         ]
-        sides = (pair.context, pair.first, pair.second)
-        trust = (pair.context_scale, pair.distance_scale)
-        unscaled = cls(fields, {}, {}, sides, competition.data.text, trust)
+        unscaled = cls(fields, {}, {}, pair, competition.data.text)
         shift, scale = {}, {}
         for name, dense in unscaled._dense(table).items():
             # An odd column keeps its zero: a swap must only change its sign.
@@ -95,34 +93,33 @@ class Design:
             names = column_names(unscaled, competition)["even"]
             marks = (f"{pair.context}:", "kind_", "script_")
             scale["even"][[name.startswith(marks) for name in names]] /= pair.context_scale
-        return cls(fields, shift, scale, sides, unscaled.columns, trust)
+        return cls(fields, shift, scale, pair, unscaled.columns)
 
     def transform(self, table: FeatureTable) -> Blocks:
         """Return the blocks of rows; `table` may hold other terms than the design."""
         dense = {k: (v - self.shift[k]) / self.scale[k] for k, v in self._dense(table).items()}
         odd, even, trust = [], [], []
-        of_context, of_distance = self.trust if self.pair[1] else (1.0, 1.0)
+        of_context = self.pair.context_scale if self.pair.enabled else 1.0
         for field in self.fields:
             texts, places = _weighted(table, field)
             if len(places) == 2:
                 odd.append(Terms(texts, _pick(places, (1, -1), texts.shape[0])))
                 both = _pick(places, (1, 1), texts.shape[0])
                 even.append(Terms(texts, both, _shared(texts, *places)))
-                trust.append(of_distance)
+                trust.append(self.pair.distance_scale)
             else:
                 even.append(Terms(texts, _pick(places, (1,), texts.shape[0])))
                 trust.append(of_context)
-        first = Block(tuple(odd), dense["odd"], (1.0,) * len(odd)) if self.pair[1] else None
+        first = Block(tuple(odd), dense["odd"], (1.0,) * len(odd)) if self.pair.enabled else None
         return Blocks(first, Block(tuple(even), dense["even"], tuple(trust)))
 
     def _dense(self, table: FeatureTable) -> dict[str, np.ndarray]:
-        context, first, second = self.pair
         of = {column: table.structure[table.index[column]] for column in self.columns}
-        if not first:
+        if not self.pair.enabled:
             return {"even": np.hstack([*of.values(), table.overlap])}
-        a, b = of[first], of[second]
-        n_odd = 2 if context and table.overlap.shape[1] else 0
-        others = [of[column] for column in self.columns if column not in (first, second)]
+        a, b = (of[column] for column in self.pair.answers)
+        n_odd = 2 if self.pair.context and table.overlap.shape[1] else 0
+        others = [of[column] for column in self.pair.others(self.columns)]
         odd = np.hstack([a - b, table.overlap[:, :n_odd]])
         even = [abs(a - b), (a + b) / 2, *others, table.overlap[:, n_odd:]]
         if n_odd:
@@ -138,13 +135,19 @@ class Design:
             arrays |= {f"shift_{name}": self.shift[name], f"scale_{name}": self.scale[name]}
         np.savez(folder / "design.npz", **arrays)
         fields = [{"kind": f.kind, "columns": list(f.columns)} for f in self.fields]
-        shape = {"fields": fields, "pair": self.pair, "columns": self.columns, "trust": self.trust}
+        pair = self.pair.model_dump(mode="json")
+        shape = {"fields": fields, "pair": pair, "columns": self.columns}
         write_json(folder / "design.json", shape)
 
     @classmethod
     def load(cls, folder: Path) -> "Design":
         """Read what `save` wrote."""
         shape = read_json(folder / "design.json")
+        require(
+            isinstance(shape["pair"], dict),
+            f"{folder}: another version of foldwise wrote this model; fit it again: "
+            "python -m foldwise run",
+        )
         with np.load(folder / "design.npz") as arrays:
             fields = [
                 Field(f["kind"], tuple(f["columns"]), arrays[f"hashes_{i}"], arrays[f"idf_{i}"])
@@ -153,8 +156,8 @@ class Design:
             names = [k.partition("_")[2] for k in arrays.files if k.startswith("shift_")]
             shift = {name: arrays[f"shift_{name}"] for name in names}
             scale = {name: arrays[f"scale_{name}"] for name in names}
-        rest = (tuple(shape[name]) for name in ("pair", "columns", "trust"))
-        return cls(fields, shift, scale, *rest)
+        pair = PairConfig.model_validate(shape["pair"], strict=False)
+        return cls(fields, shift, scale, pair, tuple(shape["columns"]))
 
     def hashes(self) -> dict[str, np.ndarray]:
         """Return the terms the design knows, uint64, shape (k,), by kind: what is to be counted."""
@@ -225,10 +228,10 @@ def _shared(texts: sparse.csr_matrix, a: np.ndarray, b: np.ndarray) -> sparse.cs
 def column_names(design: Design, competition: Competition) -> dict[str, list[str]]:
     """Return the names of the dense columns of each block, in order."""
     odd_overlap, even_overlap = overlap_names(competition.pair, design.columns)
-    if not design.pair[1]:
+    if not design.pair.enabled:
         names = [f"{column}:{name}" for column in design.columns for name in NAMES]
         return {"even": names + even_overlap}
-    others = [c for c in design.columns if c not in design.pair[1:]]
+    others = design.pair.others(design.columns)
     odd = [f"difference:{name}" for name in (*NAMES, *odd_overlap)]
     even = [f"{how}:{name}" for how in ("distance", "mean") for name in NAMES]
     even += [f"{column}:{name}" for column in others for name in NAMES]
