@@ -6,14 +6,18 @@ import hashlib
 import importlib.metadata
 import json
 import sys
-from collections.abc import Iterator
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from foldwise.files import PACKAGE
 
 _DISTRIBUTION = {"sklearn": "scikit-learn"}  # where it is not called like the package it holds
+# Modules that only talk to the user or measure: what they do reaches no result, so that a
+# reworded line is no reason to fit a model again. The one list of what code hashes leave out.
+SILENT = frozenset({"foldwise.errors", "foldwise.meter", "foldwise.terminal"})
+_WITH_DOCSTRING = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+_HOLDS_STATEMENTS = (ast.stmt, ast.excepthandler, ast.match_case)
 
 
 def file_hash(path: Path) -> str | None:
@@ -31,28 +35,34 @@ def content_hash(*parts: Any) -> str:
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-@lru_cache
+@cache
 def code_hash(module: str) -> str:
-    """Hash a module, all of foldwise that it imports, and the versions of other packages."""
-    sources, packages, waiting = {}, set(), [module]
+    """Hash what a module and all of foldwise that it imports say, and the packages they use.
+
+    Comments, docstrings, formatting and the modules of `SILENT` do not count. A module that is
+    imported by its name in a string is not seen: whoever imports so hashes it too, or says why
+    nothing depends on it.
+    """
+    sources = covered(module)
+    packages = {name.split(".")[0] for source in sources.values() for name in _parsed(source)[1]}
+    versions = {name: _version(name) for name in packages - {"foldwise", *sys.stdlib_module_names}}
+    code = {name: _parsed(source)[0] for name, source in sources.items()}
+    return content_hash(code, {name: found for name, found in versions.items() if found})
+
+
+def covered(module: str) -> dict[str, str]:
+    """Return the source of every module that the code hash of `module` covers, by name."""
+    sources: dict[str, str] = {}
+    waiting = [module]
     while waiting:
         name = waiting.pop()
         path = _module_path(name)
-        if path is None or name in sources:
+        if path is None or name in sources or name in SILENT:
             continue
-        source = path.read_text(encoding="utf-8")
-        sources[name] = source
-        for imported in _imports(source):
-            if imported.split(".")[0] == "foldwise":
-                waiting.append(imported)
-            else:
-                packages.add(imported.split(".")[0])
-    versions = {}
-    for package in sorted(packages - set(sys.stdlib_module_names)):
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            distribution = _DISTRIBUTION.get(package, package)
-            versions[package] = importlib.metadata.version(distribution)
-    return content_hash(sources, versions)
+        sources[name] = path.read_text(encoding="utf-8")
+        imports = _parsed(sources[name])[1]
+        waiting += [imported for imported in imports if imported.split(".")[0] == "foldwise"]
+    return sources
 
 
 def _module_path(name: str) -> Path | None:
@@ -63,10 +73,29 @@ def _module_path(name: str) -> Path | None:
     return None
 
 
-def _imports(source: str) -> Iterator[str]:
-    for node in ast.walk(ast.parse(source)):
+@cache
+def _parsed(source: str) -> tuple[str, tuple[str, ...]]:
+    """Return the hash of a syntax tree without docstrings and positions, and what it imports."""
+    tree = ast.parse(source)
+    imports: list[str] = []
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            imports += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            imports += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, _WITH_DOCSTRING) and ast.get_docstring(node, clean=False) is not None:
+            del node.body[0]
+        # What is imported for type checkers alone never runs.
+        typing = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        inner = node.orelse if typing else ast.iter_child_nodes(node)
+        waiting += [child for child in inner if isinstance(child, _HOLDS_STATEMENTS)]
+    return content_hash(ast.dump(tree)), tuple(imports)
+
+
+@cache
+def _version(package: str) -> str | None:
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        return importlib.metadata.version(_DISTRIBUTION.get(package, package))
+    return None
