@@ -139,8 +139,9 @@ def test_tests_mirror_the_source():
         assert name in laws or (PACKAGE / folder / f"{name}.py").exists(), path
 
 
-def test_the_command_line_starts_without_the_heavy_libraries():
-    code = f"import sys, foldwise.__main__; print([n for n in {HEAVY} if n in sys.modules])"
+@pytest.mark.parametrize("module", ["__main__", "stages.pipeline"])
+def test_the_command_line_and_an_unchanged_run_start_without_the_heavy_libraries(module):
+    code = f"import sys, foldwise.{module}; print([n for n in {HEAVY} if n in sys.modules])"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == "[]"
 

@@ -10,13 +10,8 @@ from pathlib import Path
 
 from foldwise.config.roster import KINDS, PRIOR
 from foldwise.config.run import Run
-from foldwise.crossval import schedule
 from foldwise.errors import UserError, require
 from foldwise.files import lock
-from foldwise.finetune import distributed
-from foldwise.finetune.budget import parse
-from foldwise.report.leaderboard import render_leaderboard
-from foldwise.simulation import simulate
 from foldwise.stages import ORDER
 from foldwise.stages.manifest import write_manifest
 from foldwise.stages.stage import execute, require_earlier
@@ -99,6 +94,7 @@ def seconds(budget: str | None) -> float:
     """Return the seconds of a time budget like `1h30m`, 0 without one."""
     if budget is None:
         return 0.0
+    from foldwise.finetune.budget import parse
 
     try:
         return parse(budget)
@@ -108,6 +104,8 @@ def seconds(budget: str | None) -> float:
 
 def write_simulation(folder: Path, train_rows: int, test_rows: int, seed: int) -> None:
     """Write a simulated arena and say so."""
+    from foldwise.simulation import simulate
+
     facts = simulate(folder, train_rows=train_rows, test_rows=test_rows, seed=seed)
     say(
         f"{'simulate':<12} {train_rows:,} train and {test_rows:,} test rows of a simulated arena "
@@ -117,6 +115,8 @@ def write_simulation(folder: Path, train_rows: int, test_rows: int, seed: int) -
 
 def closing(run: Run) -> None:
     """Print the leaderboard and where the results are."""
+    from foldwise.report.leaderboard import render_leaderboard
+
     say()
     say(render_leaderboard(run.output))
     say()
@@ -135,6 +135,8 @@ def _together(run: Run) -> Iterator[bool]:
         not run.time_budget,
         "--time-budget does not go with several processes on one fold; leave one of them out",
     )
+    from foldwise.crossval import schedule
+    from foldwise.finetune import distributed
 
     distributed.init_process_group()
     try:
