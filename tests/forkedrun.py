@@ -91,7 +91,8 @@ def foldwise(folder: Path, *more: str, before=lambda: None) -> Outcome:
 
 def load_everything() -> None:
     """Import in the parent what every forked run needs, so that each takes a second and no more."""
-    for name in (*(f"stages.{stage}" for stage in ORDER), "models.linear", "models.prior", "plots"):
+    modules = ("models.linear", "models.prior", "report.plots")
+    for name in (*(f"stages.{stage}" for stage in ORDER), *modules):
         importlib.import_module(f"foldwise.{name}")
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 import planted
 import pytest
 
+from foldwise.config.run import Unit
 from foldwise.crossval.learning_curve import learning_curve
 from foldwise.crossval.unit import run_unit
 from foldwise.data.cleaned import class_names, read_labels
@@ -56,9 +57,10 @@ def posteriors_run(folder, *settings, models=("prior",)):
 
 def fitted(run, model, fold=0):
     """Fit one unit anew; return its out-of-fold table, its test table and its metrics."""
-    metrics = run_unit(run, model, fold)
+    run_unit(replace(run, force=True), Unit(model, fold))
     folder = run.fold(model, fold)
-    return (*(pd.read_parquet(folder / f"{name}.parquet") for name in ("oof", "test")), metrics)
+    oof, test = (pd.read_parquet(folder / f"{name}.parquet") for name in ("oof", "test"))
+    return oof, test, read_json(folder / "metrics.json")
 
 
 def loss_of(run, oof):

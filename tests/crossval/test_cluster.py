@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from forkedrun import write_data
 
+from foldwise.config.run import Unit
 from foldwise.crossval.assembly import fit_models
 from foldwise.crossval.stored import is_stored
 from foldwise.errors import UserError
@@ -63,7 +64,28 @@ def test_a_cluster_gives_the_bits_of_the_local_run(ready, cluster):
         for name in ("oof.parquet", "test.parquet"):
             ours, theirs = (pd.read_parquet(run.model(model) / name) for run in (remote, local))
             pd.testing.assert_frame_equal(ours, theirs, check_exact=True)
-        assert all(is_stored(remote, model, k) for k in range(2))
+        assert all(is_stored(remote, Unit(model, k)) for k in range(2))
+
+
+@pytest.mark.slow
+def test_other_test_rows_are_predicted_on_the_cluster_by_the_stored_models(ready, cluster):
+    run = ready("remote", engine="ray", ray_address=cluster.address)
+    fit_models(run, MODELS, 2)
+    weights = {p: p.read_bytes() for p in run.output.glob("models/*/fold-*/*") if _is_fit(p)}
+    path = run.input / "test.csv"
+    path.write_text(path.read_text().replace("r50", "new"))
+    for stage in ("clean", "features"):
+        execute(stage, run)
+    fit_models(run, MODELS, 2)
+    for model in MODELS:
+        assert pd.read_parquet(run.model(model) / "test.parquet")["id"].iloc[-1] == "new"
+        assert all(is_stored(run, Unit(model, k)) for k in range(2))
+    # Seconds were measured: a fit would have written others.
+    assert {path: path.read_bytes() for path in weights} == weights
+
+
+def _is_fit(path):
+    return path.is_file() and path.name not in ("test.parquet", "unit.json")
 
 
 @pytest.mark.slow
@@ -91,7 +113,7 @@ def test_a_node_that_dies_midway_costs_nothing(ready, cluster):
     killer.start()
     fit_models(run, MODELS, 2)
     killer.join()
-    assert all(is_stored(run, model, k) for model in MODELS for k in range(2))
+    assert all(is_stored(run, Unit(model, k)) for model in MODELS for k in range(2))
 
 
 @pytest.mark.slow

@@ -9,40 +9,41 @@ import pytest
 from typer.testing import CliRunner
 
 from foldwise.__main__ import app
+from foldwise.config.run import Unit
 from foldwise.crossval import engine
 from foldwise.errors import UserError
 
-UNITS = [("logreg", k) for k in range(4)]
+UNITS = [Unit("logreg", k) for k in range(4)]
 
 
-def store(run, model, fold, threads):
-    run.fold(model, fold).mkdir(parents=True, exist_ok=True)
+def store(run, unit, threads):
+    run.fold(*unit).mkdir(parents=True, exist_ok=True)
 
 
-def die_once(run, model, fold, threads):
+def die_once(run, unit, threads):
     marker = run.output / "died"
-    if fold == 1 and not marker.exists():
+    if unit.fold == 1 and not marker.exists():
         marker.parent.mkdir(parents=True, exist_ok=True)
         marker.touch()
         os.kill(os.getpid(), signal.SIGKILL)
-    store(run, model, fold, threads)
+    store(run, unit, threads)
 
 
-def always_die(run, model, fold, threads):
-    if fold == 1:
+def always_die(run, unit, threads):
+    if unit.fold == 1:
         os.kill(os.getpid(), signal.SIGKILL)
-    store(run, model, fold, threads)
+    store(run, unit, threads)
 
 
-def fail(run, model, fold, threads):
+def fail(run, unit, threads):
     (run.output / "tried").mkdir(parents=True, exist_ok=True)
-    with open(run.output / "tried" / str(fold), "a") as file:
+    with open(run.output / "tried" / str(unit.fold), "a") as file:
         file.write("x")
-    if fold == 1:
+    if unit.fold == 1:
         raise ZeroDivisionError("the unit's own fault")
-    if fold == 2:
+    if unit.fold == 2:
         raise UserError("data.csv: the user's fault")
-    store(run, model, fold, threads)
+    store(run, unit, threads)
 
 
 def stored(run):
@@ -93,13 +94,13 @@ def test_the_workers_of_a_killed_run_do_not_outlive_it(tmp_path):
         "import os, sys, time\n"
         "from pathlib import Path\n"
         "from foldwise.config.competition import load_competition\n"
-        "from foldwise.config.run import Run\n"
+        "from foldwise.config.run import Run, Unit\n"
         "from foldwise.crossval import engine\n"
-        "def slow(run, model, fold, threads):\n"
+        "def slow(run, unit, threads):\n"
         "    (run.output / str(os.getpid())).touch()\n"
         "    time.sleep(3600)\n"
         "run = Run(load_competition('spooky'), Path(sys.argv[1]), Path(sys.argv[1]))\n"
-        "engine.run_units(slow, run, [('prior', 0), ('prior', 1)], 2, 1)\n"
+        "engine.run_units(slow, run, [Unit('prior', 0), Unit('prior', 1)], 2, 1)\n"
     )
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     parent = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], env=environment)

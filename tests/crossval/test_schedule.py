@@ -10,12 +10,14 @@ import pytest
 from stages.test_transformer import CLASSES, prepared  # noqa: F401
 
 from foldwise.backbone.device import slot
+from foldwise.config.run import Unit
 from foldwise.crossval import schedule
 from foldwise.crossval.stored import is_stored
 from foldwise.crossval.unit import run_unit
 from foldwise.ensemble.predictor import Predictor
 from foldwise.errors import UserError
 from foldwise.finetune.budget import BudgetPlan, Cost, DoesNotFit
+from foldwise.models.seeds import SeedAverage
 from foldwise.stages.stage import execute
 
 
@@ -37,7 +39,7 @@ def test_two_workers_fit_what_one_does(make, tmp_path):
     np.testing.assert_allclose(first[CLASSES], second[CLASSES], atol=1e-4)
     assert np.ptp(first[CLASSES].to_numpy(), axis=0).max() > 1e-2
     # How many workers there are is no reason to fit again.
-    assert is_stored(make(output=tmp_path / "two"), "bert", 0)
+    assert is_stored(make(output=tmp_path / "two"), Unit("bert", 0))
 
 
 def test_history_holds_every_point_of_every_fold(make):
@@ -70,16 +72,16 @@ def slow(monkeypatch):
         original = run_unit
         tokens = sum(min(n, run.competition.bert.max_length) for n in LENGTHS)
 
-        def unit(run, model, fold, threads, allowance):
+        def timed(run, unit, threads, allowance):
             bert = run.competition.bert
             lengths = tuple(min(n, bert.max_length) for n in LENGTHS)
             cost = Cost(seconds * sum(lengths) / tokens, 0.0, lengths)
             needed = cost.fold(BudgetPlan(bert.seeds, 1, bert.epochs, bert.max_length))
             if allowance.rounds * needed > allowance.until - time.time():
                 raise DoesNotFit(cost)
-            return original(run, model, fold, threads, allowance)
+            return original(run, unit, threads, allowance)
 
-        monkeypatch.setattr(schedule, "run_unit", unit)
+        monkeypatch.setattr(schedule, "run_unit", timed)
         # The made-up seconds do not pass, so nothing is reserved either.
         monkeypatch.setattr(schedule, "_RESERVE", 0.0)
         monkeypatch.setattr(schedule.time, "time", lambda: now)
@@ -96,7 +98,7 @@ def test_a_budget_that_is_long_enough_changes_nothing(make, slow):
     run = slow(100, make(time_budget=1000.0))
     execute("transformer", run)
     assert not (run.model("bert") / "plan.json").exists()
-    assert is_stored(make(), "bert", 1)
+    assert is_stored(make(), Unit("bert", 1))
 
 
 def test_seeds_go_first(make, slow, capsys):
@@ -145,7 +147,26 @@ def test_a_second_run_fits_only_what_the_first_left_out(make, slow, monkeypatch)
     assert execute("transformer", whole)
     assert not (whole.model("bert") / "plan.json").exists()
     assert (run.fold("bert", 0) / "unit.json").stat().st_mtime_ns == before
-    assert all(is_stored(whole, "bert", k) for k in (0, 1))
+    assert all(is_stored(whole, Unit("bert", k)) for k in (0, 1))
+
+
+def test_folds_that_were_cut_short_predict_other_test_rows_and_are_not_fitted_again(
+    make, slow, monkeypatch
+):
+    run = slow(100, make("bert.seeds=2", time_budget=250.0))
+    execute("transformer", run)
+    plan, path = plan_of(run), run.input / "test.csv"
+    network = (run.fold("bert", 0) / "model.safetensors").read_bytes()
+    path.write_text(path.read_text().replace("71,", "new,"))
+    execute("clean", run)
+    monkeypatch.setattr(schedule, "run_unit", run_unit)
+    monkeypatch.setattr(SeedAverage, "fit", None)
+    assert execute("transformer", replace(run, started=time.time()))
+    assert plan_of(run) == plan
+    for folder in (run.model("bert"), run.fold("bert", 0), run.fold("bert", 1)):
+        assert pd.read_parquet(folder / "test.parquet")["id"].iloc[-1] == "new"
+    assert (run.fold("bert", 0) / "model.safetensors").read_bytes() == network
+    assert not execute("transformer", run)
 
 
 def test_stop_stops_and_names_the_time(make, slow):

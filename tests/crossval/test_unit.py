@@ -9,6 +9,7 @@ import pandas as pd
 from forkedrun import write_data
 
 from foldwise.config.roster import KINDS, ModelKind
+from foldwise.config.run import Unit
 from foldwise.crossval.assembly import fit_models
 from foldwise.crossval.stored import FittedUnit, is_stored
 from foldwise.features.rows import Rows
@@ -59,7 +60,7 @@ def test_a_kind_needs_no_more_than_its_row_and_its_class(make_run, tmp_path, mon
         execute(stage, run)
     run = replace(run, competition=run.competition.model_copy(update={"models": ("toy",)}))
     fit_models(run, ["toy"], 1)
-    assert all(is_stored(run, "toy", fold) for fold in range(2))
+    assert all(is_stored(run, Unit("toy", fold)) for fold in range(2))
     oof = pd.read_parquet(run.model("toy") / "oof.parquet")
     assert len(oof) == 45 and np.allclose(oof[CLASSES].sum(axis=1), 1)
     assert read_json(run.model("toy") / "metrics.json")["overall"]["log_loss"] > 0

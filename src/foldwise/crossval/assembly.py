@@ -12,7 +12,7 @@ import joblib
 import numpy as np
 import pandas as pd
 
-from foldwise.config.run import Run
+from foldwise.config.run import Run, Unit
 from foldwise.crossval import engine
 from foldwise.crossval.stored import is_stored
 from foldwise.crossval.unit import run_unit
@@ -131,12 +131,13 @@ def write_history(path: Path, folds: list[dict[str, Any]]) -> None:
 
 
 def fit_models(run: Run, models: Sequence[str], jobs: int) -> None:
-    """Fit every (model, fold) unit that is not stored yet, then assemble each model."""
+    """Run every (model, fold) unit that is not stored as it should be, then assemble each model."""
     folds = range(run.competition.folds.n)
-    units = [(m, k) for k in folds for m in models if not is_stored(run, m, k)]
+    grid = [Unit(model, fold) for fold in folds for model in models]
+    units = [unit for unit in grid if not is_stored(run, unit)]
     cores = joblib.cpu_count()
     # Threads follow from the whole grid: what a killed run left over is fitted just the same.
-    workers = max(1, min(jobs or cores, len(folds) * len(models)))
+    workers = max(1, min(jobs or cores, len(grid)))
     threads = max(1, cores // workers)
     engine.run_units(run_unit, run, units, min(workers, len(units)), threads)
     for model in models:

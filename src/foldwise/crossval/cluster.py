@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from foldwise.config.roster import KINDS
-from foldwise.config.run import Run
-from foldwise.crossval.stored import unit_key
+from foldwise.config.run import Run, Unit
+from foldwise.crossval.stored import is_fitted, keys_of, unit_keys
 from foldwise.crossval.unit import run_unit
 from foldwise.data.cleaned import table_path
 from foldwise.errors import UserError, require
@@ -33,7 +33,7 @@ _KNOCK_SECONDS = 10
 _MB = 2**20
 
 
-def outcomes(run: Run, units: Sequence[tuple[str, int]]) -> Iterator[tuple[Any, Exception | None]]:
+def outcomes(run: Run, units: Sequence[Unit]) -> Iterator[tuple[Unit, Exception | None]]:
     """Run units on the cluster and yield each with its failure, or None, as they finish.
 
     Raises
@@ -51,16 +51,19 @@ def outcomes(run: Run, units: Sequence[tuple[str, int]]) -> Iterator[tuple[Any, 
         files = _inputs(run, units)
         size = sum(path.stat().st_size for path in files.values())
         nodes = [node for node in ray.nodes() if node["Alive"]]
-        options = {model: _options(ray, model, size, nodes) for model in {m for m, _ in units}}
+        options = {
+            model: _options(ray, model, size, nodes) for model in {unit.model for unit in units}
+        }
         note(f"ray: {len(nodes)} nodes, {len(units)} units, {size / _MB:,.0f} MB of data sent once")
         bundle = ray.put(_pack(files))
         key = content_hash({name: file_hash(path) for name, path in files.items()})
         remote = replace(run, engine="local", force=False)
         waiting = {}
-        for model, fold in units:
-            task = ray.remote(_unit).options(name=f"{model}-{fold}", **options[model])
-            threads = int(options[model]["num_cpus"])
-            waiting[task.remote(remote, model, fold, threads, key, bundle)] = (model, fold)
+        for unit in units:
+            task = ray.remote(_unit).options(name=str(unit), **options[unit.model])
+            threads = int(options[unit.model]["num_cpus"])
+            fit = _pack(_fit_files(run, unit))
+            waiting[task.remote(remote, unit, threads, key, bundle, fit)] = unit
         try:
             while waiting:
                 done, _ = ray.wait(list(waiting), num_returns=1)
@@ -72,9 +75,8 @@ def outcomes(run: Run, units: Sequence[tuple[str, int]]) -> Iterator[tuple[Any, 
             _clear(ray, key)
 
 
-def _received(ray: Any, run: Run, unit: tuple[str, int], task: Any) -> Exception | None:
+def _received(ray: Any, run: Run, unit: Unit, task: Any) -> Exception | None:
     """Write what a unit sent back; return its own fault, or that of the cluster."""
-    model, fold = unit
     try:
         host, files = ray.get(task)
     except ray.exceptions.RayTaskError as error:
@@ -86,20 +88,26 @@ def _received(ray: Any, run: Run, unit: tuple[str, int], task: Any) -> Exception
         return cause
     except ray.exceptions.RayError as error:
         first = str(error).strip().splitlines()[0]
-        return UserError(f"{model}, fold {fold}: lost {_RETRIES + 1} times with its node: {first}")
-    if json.loads(files["unit.json"].tobytes())["key"] != unit_key(run, model, fold):
+        name = f"{unit.model}, fold {unit.fold}"
+        return UserError(f"{name}: lost {_RETRIES + 1} times with its node: {first}")
+    if keys_of(json.loads(files["unit.json"].tobytes())) != unit_keys(run, unit):
         return UserError(
             f"node {host}: other code or other package versions than here; install the same"
         )
-    with atomic(run.fold(model, fold)) as partial:
+    with atomic(run.fold(*unit)) as partial:
         _unpack(files, partial)
     return None
 
 
 def _unit(
-    run: Run, model: str, fold: int, threads: int, key: str, bundle: dict[str, np.ndarray]
+    run: Run,
+    unit: Unit,
+    threads: int,
+    key: str,
+    bundle: dict[str, np.ndarray],
+    fit: dict[str, np.ndarray],
 ) -> tuple[str, dict[str, np.ndarray]]:
-    """Fit one unit on a node and return the files it wrote."""
+    """Run one unit on a node, from the files of its fit if it has one; return what it wrote."""
     shared = _node_folder(key)
     if not shared.exists():
         with atomic(shared) as partial:
@@ -110,8 +118,9 @@ def _unit(
         for path in shared.iterdir():
             (own / path.name).symlink_to(path)
         run = replace(run, output=own)
-        run_unit(run, model, fold, threads)
-        folder = run.fold(model, fold)
+        folder = run.fold(*unit)
+        _unpack(fit, folder)
+        run_unit(run, unit, threads)
         paths = [path for path in folder.rglob("*") if path.is_file()]
         return socket.gethostname(), _pack({p.relative_to(folder).as_posix(): p for p in paths})
     finally:
@@ -129,11 +138,20 @@ def _unpack(files: dict[str, np.ndarray], folder: Path) -> None:
         content.tofile(folder / name)
 
 
-def _inputs(run: Run, units: Sequence[tuple[str, int]]) -> dict[str, Path]:
+def _fit_files(run: Run, unit: Unit) -> dict[str, Path]:
+    """Return the files of a unit that is fitted and only has to predict other test rows."""
+    folder = run.fold(*unit)
+    if not is_fitted(run, unit):
+        return {}
+    paths = [path for path in folder.rglob("*") if path.is_file()]
+    return {path.relative_to(folder).as_posix(): path for path in paths}
+
+
+def _inputs(run: Run, units: Sequence[Unit]) -> dict[str, Path]:
     """Return the files that these units read, by their place under the output folder."""
     paths = [run.folds, run.clean / "audit.json"]
     paths += [table_path(run, split) for split in ("train", "test")]
-    if any(KINDS[model].uses_features for model, _ in units):
+    if any(KINDS[unit.model].uses_features for unit in units):
         paths += sorted(path for path in run.features.rglob("*") if path.is_file())
     return {path.relative_to(run.output).as_posix(): path for path in paths if path.exists()}
 

@@ -18,11 +18,10 @@ from typing import Any
 
 from joblib.externals.loky import as_completed, get_reusable_executor
 
-from foldwise.config.run import Run
+from foldwise.config.run import Run, Unit
 from foldwise.errors import UserError
 from foldwise.terminal import note, track
 
-Unit = tuple[str, int]
 Work = Callable[..., Any]
 Outcome = tuple[Unit, Exception | None]
 _LOOK_SECONDS = 1.0
@@ -36,10 +35,10 @@ def run_units(work: Work, run: Run, units: Sequence[Unit], workers: int, threads
     Parameters
     ----------
     work : callable
-        `work(run, model, fold, threads)`: fits one unit and stores it.
+        `work(run, unit, threads)`: fits one unit and stores it.
     run : Run
         The competition, its folders and the engine.
-    units : sequence of (model, fold)
+    units : sequence of Unit
         What is to be done.
     workers : int
         Processes side by side on this machine; a cluster has its own number.
@@ -72,22 +71,22 @@ def _report(failures: list[tuple[Unit, Exception]], total: int) -> None:
     if not failures:
         return
     failures = sorted(failures, key=lambda failure: isinstance(failure[1], UserError))
-    (model, fold), first = failures[0]
-    for (other, k), error in failures[1:]:
+    unit, first = failures[0]
+    for other, error in failures[1:]:
         if not isinstance(error, UserError):
-            print(f"{other}, fold {k}, failed:", file=sys.stderr)
+            print(f"{other.model}, fold {other.fold}, failed:", file=sys.stderr)
             traceback.print_exception(error)
     if not isinstance(first, UserError):
         first.add_note(
-            f"{model}, fold {fold}, failed; {total - len(failures)} of {total} units finished and "
-            "are kept: run again to go on"
+            f"{unit.model}, fold {unit.fold}, failed; {total - len(failures)} of {total} units "
+            "finished and are kept: run again to go on"
         )
     raise first
 
 
 def _here(work: Work, run: Run, units: Sequence[Unit], threads: int) -> Iterator[Outcome]:
     for unit in units:
-        yield unit, _failure(lambda unit=unit: work(run, *unit, threads))
+        yield unit, _failure(lambda unit=unit: work(run, unit, threads))
 
 
 def _side_by_side(
@@ -106,7 +105,7 @@ def _side_by_side(
                 futures = {}
                 for unit in waiting:
                     try:
-                        futures[pool.submit(work, run, *unit, threads)] = unit
+                        futures[pool.submit(work, run, unit, threads)] = unit
                     except BrokenProcessPool:
                         left.append(unit)
                 for future in as_completed(futures):
@@ -122,10 +121,10 @@ def _side_by_side(
             note(f"a worker died (killed, or out of memory): {len(waiting)} units go on {how}")
         for unit in waiting:
             with _pool(1, threads) as pool:
-                error = _failure(pool.submit(work, run, *unit, threads).result)
+                error = _failure(pool.submit(work, run, unit, threads).result)
             if isinstance(error, BrokenProcessPool):
                 error = UserError(
-                    f"{unit[0]}, fold {unit[1]}: its worker died, alone too; it may need more "
+                    f"{unit.model}, fold {unit.fold}: its worker died, alone too; it may need more "
                     "memory than there is: lower jobs or features.max_chars, or free memory"
                 )
             yield unit, error

@@ -9,18 +9,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from joblib import Parallel, cpu_count, delayed
-from threadpoolctl import threadpool_limits
 
 from foldwise.config.roster import KINDS
-from foldwise.config.run import Run
-from foldwise.crossval import class_weights
-from foldwise.crossval.stored import unit_key
-from foldwise.crossval.unit import make_task
+from foldwise.config.run import Run, Unit
+from foldwise.crossval.stored import fit_key
+from foldwise.crossval.unit import fit_and_predict, resources, scratch_folder
 from foldwise.data.cleaned import class_names
 from foldwise.features import rows
 from foldwise.files import read_json, remove, write_json
 from foldwise.hashing import code_hash, content_hash
-from foldwise.models.model import model_class
 from foldwise.scoring.bootstrap import GroupBootstrap
 from foldwise.scoring.metrics import row_log_loss
 from foldwise.terminal import track
@@ -52,7 +49,7 @@ def learning_curve(
     """
     models = [name for name in run.competition.models if KINDS[name].cheap]
     folds = pd.read_parquet(run.folds)["fold"].to_numpy()
-    keys = [unit_key(run, name, int(k)) for name in models for k in np.unique(folds)]
+    keys = [fit_key(run, Unit(name, int(k))) for name in models for k in np.unique(folds)]
     code = code_hash("foldwise.crossval.learning_curve")
     key = content_hash(SHARES, bootstrap.draws, bootstrap.confidence, keys, code)
     path = run.output / "learning_curve.json"
@@ -87,18 +84,18 @@ def _fit_all(
 
     None where a share is too small for one of the folds.
     """
-    units = [(m, share, int(k)) for m in models for share in SHARES for k in np.unique(folds)]
+    units = [(Unit(m, int(k)), share) for m in models for share in SHARES for k in np.unique(folds)]
     cores = cpu_count()
     workers = max(1, min(run.competition.jobs or cores, len(units)))
     work = Parallel(n_jobs=workers, return_as="generator")(
-        delayed(_fit_on_share)(run, m, k, share, max(1, cores // workers)) for m, share, k in units
+        delayed(_fit_on_share)(run, unit, share, max(1, cores // workers)) for unit, share in units
     )
     made = track(work, "fitting on parts of the data", total=len(units))
     done = dict(zip(units, made, strict=True))
     found: dict[tuple[str, float], tuple[float, np.ndarray] | None] = {}
     for name in models:
         for share in SHARES:
-            parts = [part for (m, s, _), part in done.items() if (m, s) == (name, share)]
+            parts = [part for (u, s), part in done.items() if (u.model, s) == (name, share)]
             found[name, share] = None
             if all(part is not None for part in parts):
                 loss = np.empty(len(labels))
@@ -109,7 +106,7 @@ def _fit_all(
 
 
 def _fit_on_share(
-    run: Run, model: str, fold: int, share: float, threads: int = 1
+    run: Run, unit: Unit, share: float, threads: int = 1
 ) -> tuple[int, np.ndarray, np.ndarray] | None:
     """Fit one model on a share of the training rows of a fold, whole groups drawn at random.
 
@@ -117,7 +114,7 @@ def _fit_on_share(
 
     Parameters
     ----------
-    run, model, fold, threads
+    run, unit, threads
         As in `crossval.unit.run_unit`.
     share : float
         Of the groups, above 0 and at most 1.
@@ -128,22 +125,17 @@ def _fit_on_share(
         Rows fitted on, positions of the fold's rows, and their probabilities, shape (n, C); None
         where the share holds too few rows of a class to fit on.
     """
-    classes, kind = class_names(run), model_class(model)
+    classes = class_names(run)
     folds = pd.read_parquet(run.folds)["fold"].to_numpy()
-    data = rows.load(run, "train", classes, features=KINDS[model].uses_features)
-    inside = np.flatnonzero(folds != fold)
+    data = rows.load(run, "train", classes, features=KINDS[unit.model].uses_features)
+    inside = np.flatnonzero(folds != unit.fold)
     codes, groups = pd.factorize(data.groups[inside])
-    rank = np.random.default_rng(run.competition.seed + fold).permutation(len(groups))
+    rank = np.random.default_rng(run.competition.seed + unit.fold).permutation(len(groups))
     train = data.take(inside[rank[codes] < round(share * len(groups))])
     if np.bincount(train.labels, minlength=len(classes)).min() < _FEWEST_OF_A_CLASS:
         return None
-    left_out = np.flatnonzero(folds == fold)
-    validation = data.take(left_out)
-    task, factors = make_task(run, model, fold, train.labels, classes, threads)
-    if run.competition.weights.oversample:
-        train = train.take(class_weights.oversample(train.labels, task.seed))
-    with threadpool_limits(threads):
-        fitted = kind.fit(train, task, validation if kind.uses_validation else None)
-        found = class_weights.correct(fitted.predict(validation.without_labels()), factors)
-    remove(task.scratch)
-    return len(train), left_out, found
+    left_out = np.flatnonzero(folds == unit.fold)
+    with resources(run, unit.model, threads):
+        found = fit_and_predict(run, unit, train, data.take(left_out), threads)
+    remove(scratch_folder(run, unit))
+    return len(train), left_out, found.probabilities

@@ -14,9 +14,9 @@ from joblib import Parallel, cpu_count, delayed
 
 from foldwise.backbone.device import workers
 from foldwise.config.competition import Competition
-from foldwise.config.run import Run, config_hash
+from foldwise.config.run import Run, Unit, config_hash
 from foldwise.crossval.assembly import assemble, fit_models
-from foldwise.crossval.stored import is_stored
+from foldwise.crossval.stored import is_fitted, is_stored
 from foldwise.crossval.unit import run_unit
 from foldwise.data.cleaned import table_path
 from foldwise.errors import UserError
@@ -36,7 +36,14 @@ def fit(run: Run, model: str) -> None:
     config, n = getattr(run.competition, model), run.competition.folds.n
     limited = bool(run.time_budget)
     plans = _recorded(run, model) if limited else {}
-    waiting = [k for k in range(n) if not _is_stored(run, model, k, plans)]
+    waiting = []
+    for fold in range(n):
+        fitted = _fitted_as(run, Unit(model, fold), plans)
+        if fitted is None:
+            waiting.append(fold)
+        elif not is_stored(fitted, Unit(model, fold)):
+            # Only its test rows are others: this takes no time worth planning, and no followers.
+            run_unit(fitted, Unit(model, fold), _threads(1))
     together = distributed.world() > 1
     jobs = 1 if together else min(workers(config.workers), max(1, len(waiting)))
     disk.check(run.output, len(waiting), jobs, config)
@@ -57,12 +64,12 @@ def follow(run: Run) -> None:
     while (message := distributed.broadcast()) is not None:
         competition, model, fold = message
         run = replace(run, competition=Competition.restore(competition))
-        run_unit(run, model, fold, _threads(1))
+        run_unit(run, Unit(model, fold), _threads(1))
 
 
 def _lead(run: Run, model: str, fold: int) -> None:
     distributed.broadcast((run.competition.model_dump(mode="json"), model, fold))
-    run_unit(run, model, fold, _threads(1))
+    run_unit(run, Unit(model, fold), _threads(1))
 
 
 def _fit_within(
@@ -78,7 +85,7 @@ def _fit_within(
         if time.time() >= until and finished:
             left_out, waiting = left_out + waiting, []
             break
-        wave = waiting[:jobs]
+        wave, threads = waiting[:jobs], _threads(jobs)
         reduced = _reduced(run, model, plan)
         allowance = Allowance(
             until=until,
@@ -87,12 +94,12 @@ def _fit_within(
             all_seeds=plan.seeds,
             rows=_test_rows(run),
         )
-        units = (delayed(run_unit)(reduced, model, k, _threads(jobs), allowance) for k in wave)
+        units = (delayed(run_unit)(reduced, Unit(model, k), threads, allowance) for k in wave)
         try:
             Parallel(n_jobs=len(wave))(units)
         except DoesNotFit as error:
             # Others of the wave may have ended before; what they stored stays.
-            stored = [k for k in wave if is_stored(reduced, model, k)]
+            stored = [k for k in wave if is_stored(reduced, Unit(model, k))]
             finished, plans = finished + stored, plans | dict.fromkeys(stored, plan)
             waiting = [k for k in waiting if k not in stored]
             plan = _cut(
@@ -149,10 +156,11 @@ def _reduced(run: Run, model: str, plan: BudgetPlan) -> Run:
     return replace(run, competition=run.competition.model_copy(update={model: section}))
 
 
-def _is_stored(run: Run, model: str, fold: int, plans: dict[int, BudgetPlan]) -> bool:
-    if is_stored(run, model, fold):
-        return True
-    return fold in plans and is_stored(_reduced(run, model, plans[fold]), model, fold)
+def _fitted_as(run: Run, unit: Unit, plans: dict[int, BudgetPlan]) -> Run | None:
+    """Return the run, whole or as planned, that a stored fold belongs to; None without one."""
+    plan = plans.get(unit.fold)
+    found = [run] if plan is None else [run, _reduced(run, unit.model, plan)]
+    return next((one for one in found if is_fitted(one, unit)), None)
 
 
 def _key(run: Run, model: str) -> str:

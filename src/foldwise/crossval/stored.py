@@ -1,49 +1,135 @@
-"""Stored (model, fold) units: what a result depends on, and whether it is there and whole."""
+"""Stored (model, fold) units: what a result depends on, and whether it is there and whole.
 
-from dataclasses import dataclass, replace
+A unit has two keys. Another training row, setting or line of code changes the *fit key*: the
+model is fitted again. Other test rows change the *predict key* alone: the stored model predicts
+them, and nothing is fitted.
+"""
+
+import os
+import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from foldwise.config.roster import KINDS
-from foldwise.config.run import Run, config_hash
+from foldwise.config.run import Run, Unit
 from foldwise.crossval import class_weights
 from foldwise.data.cleaned import table_path
 from foldwise.errors import UserError, require
-from foldwise.features.rows import Rows
+from foldwise.features.rows import TABLE_MODULE, Rows
 from foldwise.files import read_json, write_json
 from foldwise.hashing import code_hash, content_hash, file_hash
 from foldwise.models.model import model_class
 
 SHARED_SECTIONS = ("name", "seed", "metric", "data", "pair", "clean", "weights")
+# How folds share the machine, and the names of raw files: what was read from them is hashed.
+_WITHOUT_EFFECT = (
+    "workers", "over_budget", "train", "test", "sample_submission", "download",
+)  # fmt: skip
 
 
-def unit_key(run: Run, model: str, fold: int) -> str:
-    """Hash everything a unit's result depends on."""
-    inputs = [run.folds, table_path(run, "train"), table_path(run, "test")]
+@dataclass(frozen=True)
+class Keys:
+    """Hashes of what a stored unit depends on.
+
+    Attributes
+    ----------
+    fit : str
+        Of everything that decides the fitted model and its prediction of the left-out fold.
+    predict : str
+        Of that and of the test rows.
+    """
+
+    fit: str
+    predict: str
+
+
+def unit_keys(run: Run, unit: Unit) -> Keys:
+    """Hash everything a unit's results depend on."""
+    fit = fit_key(run, unit)
+    return Keys(fit, content_hash(fit, _read_by(run, unit.model, "test")))
+
+
+def fit_key(run: Run, unit: Unit) -> str:
+    """Hash what decides a fit: training rows and folds, configuration, code and packages."""
     sections = [*SHARED_SECTIONS]
-    if model in run.competition.section_names():
-        sections.append(model)
-    if KINDS[model].uses_features:
-        inputs.append(run.features / "features.json")
+    code = ["foldwise.crossval.unit", KINDS[unit.model].module]
+    if unit.model in run.competition.section_names():
+        sections.append(unit.model)
+    if KINDS[unit.model].uses_features:
         sections.append("features")
-    code = [code_hash("foldwise.crossval.unit"), code_hash(KINDS[model].module)]
-    hashes = [file_hash(path) for path in inputs]
-    # How folds share the machine does not change them.
-    bert = run.competition.bert.model_copy(update={"workers": 0, "over_budget": "drop"})
-    run = replace(run, competition=run.competition.model_copy(update={"bert": bert}))
-    return content_hash(fold, config_hash(run, tuple(sections)), code, hashes)
+        code.append(TABLE_MODULE)
+    settings = run.competition.section(*sections)
+    for section in {"data", unit.model} & settings.keys():
+        for name in _WITHOUT_EFFECT:
+            settings[section].pop(name, None)
+    hashes = [file_hash(run.folds), *_read_by(run, unit.model, "train")]
+    return content_hash(unit, settings, run.rows, list(map(code_hash, code)), hashes)
 
 
-def is_stored(run: Run, model: str, fold: int) -> bool:
-    """Whether a unit's result is there, whole, and still what it would be."""
-    record = read_json(run.fold(model, fold) / "unit.json")
-    if run.force or not isinstance(record, dict):
-        return False
-    if record.get("key") != unit_key(run, model, fold):
-        return False
-    return record.get("files") == folder_hashes(run.fold(model, fold))
+def _read_by(run: Run, model: str, split: str) -> list[Any]:
+    """Return hashes of what a model reads of the training or the test rows."""
+    hashes: list[Any] = [file_hash(table_path(run, split))]
+    if KINDS[model].uses_features:
+        record = read_json(run.features / "features.json")
+        content = record["content"] if record else {}
+        hashes.append({k: v for k, v in content.items() if k.startswith(f"{split}/")})
+    return hashes
+
+
+def is_stored(run: Run, unit: Unit) -> bool:
+    """Whether a unit's results are there, whole, and still what they would be."""
+    record = _fitted_record(run, unit)
+    return record is not None and record.get("predict_key") == unit_keys(run, unit).predict
+
+
+def is_fitted(run: Run, unit: Unit) -> bool:
+    """Whether the model of a unit is there, whole, and still what a fit would give.
+
+    Its predictions of the test rows may be those of other rows.
+    """
+    return _fitted_record(run, unit) is not None
+
+
+def _fitted_record(run: Run, unit: Unit) -> dict[str, Any] | None:
+    record = read_json(run.fold(*unit) / "unit.json")
+    if run.force or not isinstance(record, dict) or record.get("fit_key") != fit_key(run, unit):
+        return None
+    return record if record.get("files") == folder_hashes(run.fold(*unit)) else None
+
+
+def write_record(
+    folder: Path, run: Run, unit: Unit, classes: list[str], factors: np.ndarray, keys: Keys
+) -> None:
+    """Write `unit.json` beside the other files of a unit, which are hashed in it."""
+    record = {
+        "model": unit.model,
+        "classes": classes,
+        "prior_correction": factors.tolist(),
+        "config": run.competition.model_dump(mode="json"),
+        "fit_key": keys.fit,
+        "predict_key": keys.predict,
+    }
+    _write_record(folder, record)
+
+
+def copy_fit(folder: Path, target: Path) -> None:
+    """Make a copy of a stored unit without its predictions of the test rows.
+
+    Files are linked where the disk can do that: none of them is ever written to again.
+    """
+
+    def link(source: str, copy: str) -> None:
+        try:
+            os.link(source, copy)
+        except OSError:
+            shutil.copy2(source, copy)
+
+    shutil.copytree(
+        folder, target, ignore=shutil.ignore_patterns("test.parquet"), copy_function=link
+    )
 
 
 def folder_hashes(folder: Path) -> dict[str, str | None]:
@@ -53,10 +139,20 @@ def folder_hashes(folder: Path) -> dict[str, str | None]:
     return {name: file_hash(path) for name, path in names.items() if name != "unit.json"}
 
 
-def stamp(folder: Path) -> None:
+def stamp(folder: Path, predict_key: str | None = None) -> None:
     """Make a copy of a stored unit whose files were changed on purpose whole again."""
     record = read_json(folder / "unit.json")
+    changes = {} if predict_key is None else {"predict_key": predict_key}
+    _write_record(folder, record | changes)
+
+
+def _write_record(folder: Path, record: dict[str, Any]) -> None:
     write_json(folder / "unit.json", record | {"files": folder_hashes(folder)})
+
+
+def keys_of(record: dict[str, Any]) -> Keys:
+    """Return the keys under which a unit was stored."""
+    return Keys(record["fit_key"], record["predict_key"])
 
 
 @dataclass(frozen=True)
@@ -86,8 +182,8 @@ class FittedUnit:
         return cls(name, model_class(name).load(folder), np.array(record["prior_correction"]))
 
     def predict(self, rows: Rows) -> np.ndarray:
-        """Return class probabilities, float64, shape (n, C)."""
-        return class_weights.correct(self.model.predict(rows), self.factors)
+        """Return class probabilities, float64, shape (n, C); labels of the rows stay unseen."""
+        return class_weights.correct(self.model.predict(rows.without_labels()), self.factors)
 
 
 def counted_folds(folder: Path) -> list[Path]:

@@ -1,13 +1,21 @@
 """Rows as a model sees them: ids, cleaned texts, groups, features and, in training, labels."""
 
+import importlib
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from foldwise.config.run import Run
 from foldwise.data.cleaned import class_indexes, table_path
-from foldwise.features.table import FeatureTable
+
+if TYPE_CHECKING:
+    from foldwise.features.table import FeatureTable
+
+# Loaded by name: how terms are counted is no part of a model that counts none. The key of a fold
+# hashes it for the models that use features (`foldwise.crossval.stored`).
+TABLE_MODULE = "foldwise.features.table"
 
 
 @dataclass(frozen=True)
@@ -32,7 +40,7 @@ class Rows:
     texts: dict[str, np.ndarray]
     groups: np.ndarray
     labels: np.ndarray | None = None
-    features: FeatureTable | None = None
+    features: "FeatureTable | None" = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -68,5 +76,6 @@ def load(run: Run, split: str, classes: list[str], features: bool = False) -> Ro
     table = pd.read_parquet(table_path(run, split))
     rows = from_table(table, run.competition.data.text, classes)
     if features:
-        rows = replace(rows, features=FeatureTable.load(run.features / split))
+        table_class = importlib.import_module(TABLE_MODULE).FeatureTable
+        rows = replace(rows, features=table_class.load(run.features / split))
     return rows

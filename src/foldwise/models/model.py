@@ -8,7 +8,7 @@ import importlib
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 import numpy as np
 
@@ -16,7 +16,10 @@ from foldwise.config.competition import Competition
 from foldwise.config.roster import KINDS
 from foldwise.data.pairs import Pair
 from foldwise.features.rows import Rows
-from foldwise.finetune.allowance import Allowance
+
+if TYPE_CHECKING:
+    # A type alone: most models are no part of a fine-tuning, and depend on none of its code.
+    from foldwise.finetune.allowance import Allowance
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ class Task:
     scratch: Path
     threads: int = 1
     cache: Path | None = None
-    allowance: Allowance | None = None
+    allowance: "Allowance | None" = None
 
     @cached_property
     def pair(self) -> Pair:

@@ -45,7 +45,7 @@ def features(run: Run) -> str:
         "rows": len(train),
         "notes": notes,
         "content": {
-            str(path.relative_to(run.features)): file_hash(path)
+            path.relative_to(run.features).as_posix(): file_hash(path)
             for path in sorted(run.features.glob("*/*.np?"))
         },
     }

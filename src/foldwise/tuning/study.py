@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from foldwise.config.overrides import as_toml
-from foldwise.crossval.stored import unit_key
+from foldwise.config.run import Unit
+from foldwise.crossval.stored import fit_key
 from foldwise.errors import UserError
 from foldwise.files import remove, write_json, write_text
 from foldwise.hashing import content_hash
@@ -182,7 +183,7 @@ def _study(optuna: Any, tuner: Tuner, without: int | None) -> Any:
     journal = optuna.storages.journal.JournalFileBackend(str(folder / "journal.log"))
     # Other data, folds, settings or code: another study.
     key = content_hash(
-        unit_key(tuner.run, tuner.model, 0),
+        fit_key(tuner.run, Unit(tuner.model, 0)),
         {name: span.model_dump() for name, span in tuner.space.items()},
     )
     name = f"{tuner.model}-{key[:12]}" + ("" if without is None else f"-without-{without}")

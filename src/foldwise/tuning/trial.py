@@ -8,18 +8,16 @@ from typing import Any
 import joblib
 import numpy as np
 import pandas as pd
-from threadpoolctl import threadpool_limits
 
 from foldwise.config.competition import Competition, with_section
 from foldwise.config.roster import KINDS
-from foldwise.config.run import Run
-from foldwise.crossval import class_weights, unit
+from foldwise.config.run import Run, Unit
+from foldwise.crossval.unit import fit_and_predict, resources
 from foldwise.data.cleaned import class_names, table_path
 from foldwise.errors import require
 from foldwise.features import rows
 from foldwise.features.rows import Rows
 from foldwise.files import remove
-from foldwise.models.model import model_class
 from foldwise.scoring import metrics
 from foldwise.tuning.space import Span
 
@@ -82,17 +80,14 @@ class Tuner:
         if without is not None:
             left &= self.fold != without
         train = self.data.take(np.flatnonzero(left))
-        held = self.data.take(np.flatnonzero(self.fold == fold)).without_labels()
-        threads = joblib.cpu_count()
-        task, factors = unit.make_task(run, self.model, fold, train.labels, self.classes, threads)
-        task = replace(task, scratch=run.output / "tune" / f".{self.model}.{os.getpid()}")
-        if competition.weights.oversample:
-            train = train.take(class_weights.oversample(train.labels, task.seed))
-        with threadpool_limits(threads):
-            fitted = model_class(self.model).fit(train, task, None)
-            found = class_weights.correct(fitted.predict(held), factors)
-        remove(task.scratch)
-        return found
+        held = self.data.take(np.flatnonzero(self.fold == fold))
+        threads, scratch = joblib.cpu_count(), run.output / "tune" / f".{self.model}.{os.getpid()}"
+        unit = Unit(self.model, fold)
+        with resources(run, self.model, threads):
+            # Not watched: what a trial is judged by must not stop it early.
+            found = fit_and_predict(run, unit, train, held, threads, watched=False, scratch=scratch)
+        remove(scratch)
+        return found.probabilities
 
     def score(self, probabilities: np.ndarray, fold: int) -> float:
         """Return the competition's metric on a fold, so that lower is better."""
