@@ -92,7 +92,8 @@ def test_whatever_can_decide_a_number_counts(package, old, new):
 @pytest.mark.parametrize("name", sorted(SILENT))
 def test_what_only_talks_or_measures_does_not_count(package, name):
     (package / "a.py").write_text(f"import {name}\n")
-    path = package / f"{name.partition('.')[2]}.py"
+    path = package.joinpath(*name.split(".")[1:]).with_suffix(".py")
+    path.parent.mkdir(exist_ok=True)
     path.write_text("x = 1\n")
     before = fresh()
     path.write_text("x = 2\n")

@@ -13,9 +13,12 @@ from typing import Any
 from foldwise.files import PACKAGE
 
 _DISTRIBUTION = {"sklearn": "scikit-learn"}  # where it is not called like the package it holds
-# Modules that only talk to the user or measure: what they do reaches no result, so that a
-# reworded line is no reason to fit a model again. The one list of what code hashes leave out.
-SILENT = frozenset({"foldwise.errors", "foldwise.meter", "foldwise.terminal"})
+# The one list of what code hashes leave out: modules that only talk to the user or measure, so
+# that a reworded line is no reason to fit a model again, and the roster of models, so that a new
+# row is none (who fits a model hashes its row).
+SILENT = frozenset(
+    {"foldwise.config.roster", "foldwise.errors", "foldwise.meter", "foldwise.terminal"}
+)
 _WITH_DOCSTRING = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 _HOLDS_STATEMENTS = (ast.stmt, ast.excepthandler, ast.match_case)
 

@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+from dataclasses import replace
 
 import pytest
 from forkedrun import write_data
@@ -132,9 +133,21 @@ def test_a_reworded_docstring_or_comment_fits_nothing(make_run, code):
     before = keys(run)
     for module in ("scoring.bootstrap", "terminal", "finetune.optimiser", "crossval.unit"):
         code(module, words)
-    for module in ("terminal", "errors", "meter"):
+    for module in ("terminal", "errors", "meter", "config.roster"):
         code(module, a_line)
     assert keys(run) == before
+
+
+def test_a_model_is_fitted_anew_if_its_row_names_another_class_but_not_for_its_colour(
+    make_run, monkeypatch
+):
+    run = make_run("spooky")
+    before = keys(run)
+    monkeypatch.setitem(KINDS, "svm", replace(KINDS["svm"], look=9))
+    assert keys(run) == before
+    path = "foldwise.models.linear:LogisticRegression"
+    monkeypatch.setitem(KINDS, "svm", replace(KINDS["svm"], path=path))
+    assert changed(before, keys(run)) == {"svm"}
 
 
 def test_settings_that_share_the_machine_or_name_a_file_fit_nothing(make_run):

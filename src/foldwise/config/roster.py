@@ -76,6 +76,11 @@ class ModelKind:
         return self.path.partition(":")[0]
 
     @property
+    def deciding(self) -> tuple[str, bool, str]:
+        """What of the row decides a fit."""
+        return self.path, self.uses_features, self.encoder
+
+    @property
     def is_transformer(self) -> bool:
         """Whether a pretrained encoder is part of it: a GPU helps, and weights travel along."""
         return self.encoder != "none"

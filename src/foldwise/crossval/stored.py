@@ -66,7 +66,8 @@ def fit_key(run: Run, unit: Unit) -> str:
         for name in _WITHOUT_EFFECT:
             settings[section].pop(name, None)
     hashes = [file_hash(run.folds), *_read_by(run, unit.model, "train")]
-    return content_hash(unit, settings, run.rows, list(map(code_hash, code)), hashes)
+    row = KINDS[unit.model].deciding
+    return content_hash(unit, row, settings, run.rows, list(map(code_hash, code)), hashes)
 
 
 def _read_by(run: Run, model: str, split: str) -> list[Any]:
