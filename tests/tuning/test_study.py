@@ -138,11 +138,15 @@ def test_an_accuracy_is_tuned_upwards(tuner):
 
 
 def test_what_is_not_up_to_date_is_not_tuned_on(tuner):
-    ours = tuner()
-    with open(ours.run.folds, "ab") as file:
+    from foldwise.commands.tune import tune
+
+    run = tuner().run
+    execute("leaks", run)
+    with open(run.folds, "ab") as file:
         file.write(b"x")
+    places = {"input": run.input, "output": run.output, "settings": list(SETTINGS)}
     with pytest.raises(UserError, match="folds.parquet: is not what stage 'folds' wrote"):
-        type(ours).load(ours.run, "logreg", ours.space)
+        tune("spooky", model="logreg", trials=1, nested=False, space=None, rows=0, **places)
 
 
 @pytest.mark.parametrize(
