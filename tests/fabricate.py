@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from foldwise.data.audit_record import Audit, TableAudit
 from foldwise.files import write_json, write_parquet
 from foldwise.scoring import metrics
 
@@ -54,9 +55,26 @@ def fabricate(run, classes, n=200, notes=(), seed=0):
         "peak_memory_mb": 90.0,
     }
     write_json(run.ensemble / "weights.json", weights)
-    write_json(run.features / "features.json", {"notes": []})
+    features = {"terms": {}, "texts": n, "rows": n, "notes": [], "content": {}}
+    write_json(run.features / "features.json", features)
     write_json(run.clean / "audit.json", _audit(run, classes, labels, list(notes)))
     return labels, np.array(groups)
+
+
+def bare_audit(classes, n):
+    """Return what the clean stage says of `n` rows of which nothing else is known."""
+    train = TableAudit(
+        rows_read=n,
+        dropped={},
+        filled={},
+        notes=[],
+        warnings=[],
+        rows_kept=n,
+        groups=n,
+        largest_group=1,
+        lengths={},
+    )
+    return Audit(classes=classes, train=train)
 
 
 def _metrics(model, classes, labels, p, folds):
@@ -89,6 +107,6 @@ def _audit(run, classes, labels, notes):
     lengths = {c: {"characters": QUANTILES, "words": QUANTILES} for c in run.competition.data.text}
     keys = ("rows_read", "rows_kept", "groups", "largest_group", "exact_duplicates")
     keys += ("same_but_for_case_and_punctuation", "near_duplicates", "conflicting_labels")
-    train = dict.fromkeys(keys, 2) | {"dropped": {}, "filled": {}, "warnings": notes}
+    train = dict.fromkeys(keys, 2) | {"dropped": {}, "filled": {}, "notes": [], "warnings": notes}
     train |= {"lengths": lengths, "class_balance": dict(zip(classes, counts, strict=True))}
     return {"classes": classes, "train": train}
