@@ -37,16 +37,16 @@ def evidence():
 
 def test_recalibration_gains_most_where_a_model_is_too_sure():
     sure, one = recalibration(evidence(), "sure"), recalibration(evidence(), "one")
-    assert sure["low"] > 0.1
-    assert sure["gain"] > one["gain"]
-    assert sure["low"] < sure["gain"] < sure["high"]
+    assert sure.low > 0.1
+    assert sure.gain > one.gain
+    assert sure.low < sure.gain < sure.high
 
 
 def test_the_blend_misses_what_no_other_model_knows_and_nothing_else():
     lost = leave_one_out(evidence(), Blend("log_linear"))
     assert list(lost) == ["one", "sure", "coin"]
-    assert min(lost["one"]["low"], lost["sure"]["low"]) > 0
-    assert lost["coin"]["gain"] == pytest.approx(0, abs=2e-3)
+    assert min(lost["one"].low, lost["sure"].low) > 0
+    assert lost["coin"].gain == pytest.approx(0, abs=2e-3)
 
 
 def test_models_without_weight_are_left_away_and_of_a_blend_of_one_nothing_is_said():
