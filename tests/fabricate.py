@@ -4,8 +4,10 @@ import numpy as np
 import pandas as pd
 
 from foldwise.data.audit_record import Audit, TableAudit
+from foldwise.ensemble.blend_record import BlendRecord, TriedBlend
 from foldwise.files import write_json, write_parquet
 from foldwise.scoring import metrics
+from foldwise.scoring.scores import Scores
 
 QUANTILES = {"min": 1.0, "5 %": 2.0, "25 %": 3.0, "median": 4.0, "75 %": 5.0, "95 %": 6.0, "max": 7}
 
@@ -35,26 +37,9 @@ def fabricate(run, classes, n=200, notes=(), seed=0):
         write_parquet(folder / "oof.parquet", oof)
         write_json(folder / "metrics.json", _metrics(model, classes, labels, p, folds))
     members = [m for m in run.competition.models if m != "prior"]
-    weights = {
-        "method": "linear",
-        "title": "linear pool",
-        "methods": [
-            {
-                "method": "linear",
-                "title": "linear pool",
-                "nested_log_loss": 0.9,
-                "fitted_log_loss": 0.8,
-            }
-        ],
-        "weights": {m: float(m == members[-1]) for m in members},
-        "bias": dict.fromkeys(classes, 0.0),
-        "classes": classes,
-        "temperature": 1.0,
-        "train_seconds": 0.5,
-        "predict_seconds": 0.1,
-        "peak_memory_mb": 90.0,
-    }
-    write_json(run.ensemble / "weights.json", weights)
+    overall = metrics.scores(labels, p)
+    blend = bare_blend(classes, {m: float(m == members[-1]) for m in members}, overall)
+    blend.write(run.ensemble / "weights.json")
     features = {"terms": {}, "texts": n, "rows": n, "notes": [], "content": {}}
     write_json(run.features / "features.json", features)
     write_json(run.clean / "audit.json", _audit(run, classes, labels, list(notes)))
@@ -77,6 +62,33 @@ def bare_audit(classes, n):
     return Audit(classes=classes, train=train)
 
 
+def bare_blend(classes, weights, overall=None):
+    """Return what the ensemble stage says of a linear pool."""
+    overall = Scores(**(overall or dict.fromkeys(metrics.SCORES)))
+    tried = TriedBlend(
+        method="linear",
+        title="linear pool",
+        nested_log_loss=0.9,
+        fitted_log_loss=0.8,
+        weights=weights,
+    )
+    return BlendRecord(
+        method="linear",
+        title="linear pool",
+        classes=classes,
+        methods=[tried],
+        weights=weights,
+        class_weights=None,
+        bias=dict.fromkeys(classes, 0.0),
+        temperature=1.0,
+        dropped=[model for model, weight in weights.items() if not weight],
+        overall=overall,
+        train_seconds=0.5,
+        predict_seconds=0.1,
+        peak_memory_mb=90.0,
+    )
+
+
 def _metrics(model, classes, labels, p, folds):
     history = [
         {"epoch": e, "step": e, "split": split, "loss": 1 / e, "accuracy": 0.5}
@@ -84,7 +96,11 @@ def _metrics(model, classes, labels, p, folds):
         for split in ("train", "validation")
     ]
     parts = [
-        {"fold": k, "history": history if model in ("bert", "lightgbm") else []}
+        {
+            "fold": k,
+            "rows": int((folds == k).sum()),
+            "history": history if model in ("bert", "lightgbm") else [],
+        }
         | metrics.scores(labels[folds == k], p[folds == k])
         for k in range(3)
     ]

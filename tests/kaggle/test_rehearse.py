@@ -111,7 +111,7 @@ def test_the_bundle_holds_the_members_in_half_precision(finished):
     weights = finished / "out" / "kaggle" / "weights"
     found = Bundle.read(weights)
     assert list(found.models) == ["logreg", "lightgbm", "bert"]
-    assert found.models["bert"]["half"] and found.models["bert"]["averages"]
+    assert found.models["bert"].half and found.models["bert"].averages
     half = (weights / "models/bert/fold-0/model.safetensors").stat().st_size
     full = (finished / "out/models/bert/fold-0/model.safetensors").stat().st_size
     assert half < 0.6 * full

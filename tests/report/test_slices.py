@@ -122,7 +122,7 @@ def test_examples_are_the_surest_hits_the_surest_misses_and_the_rows_of_most_str
     assert found[0]["contested"][0] == 1
     assert found[1]["wrong"] == []
     ids, bootstrap = np.array(list("abcde")), GroupBootstrap(np.arange(5))
-    evidence = Evidence(ids, labels, ids, labels, {"m": p}, {}, ["x", "y"], bootstrap)
+    evidence = Evidence(ids, labels, ids, labels, {"m": p}, {}, None, ["x", "y"], bootstrap)
     said = describe_rows(found, {}, evidence)
     assert said["x"].wrong[0].id == "c"
     assert said["x"].wrong[0].of_truth == {"m": 0.2}

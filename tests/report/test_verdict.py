@@ -91,7 +91,7 @@ def test_a_member_that_nobody_would_miss_is_named_with_what_it_costs():
 
 
 def averaged(*losses_of_folds):
-    """Metrics of a model whose folds of 10 and 30 rows average several seeds."""
+    """Record of a model whose folds of 10 and 30 rows average several seeds."""
 
     def line(loss):
         return [
@@ -100,18 +100,19 @@ def averaged(*losses_of_folds):
             {"split": "validation", "epoch": 2, "loss": loss},
         ]
 
-    return {
-        "folds": [
-            {"rows": rows, "histories": [line(loss) for loss in losses]}
+    return SimpleNamespace(
+        folds=[
+            SimpleNamespace(rows=rows, histories=[line(loss) for loss in losses])
             for rows, losses in zip((10, 30), losses_of_folds, strict=True)
         ]
-    }
+    )
 
 
 def test_the_seeds_that_a_model_averages_give_its_seed_noise():
+    single = SimpleNamespace(folds=[SimpleNamespace(rows=40, histories=None)])
     evidence = SimpleNamespace(
         losses={"bert": np.ones(40), "svm": np.ones(40)},
-        metrics={"bert": averaged([1.0, 1.2], [0.8, 1.0]), "svm": {"folds": [{"rows": 40}]}},
+        models={"bert": averaged([1.0, 1.2], [0.8, 1.0]), "svm": single},
         bootstrap=SimpleNamespace(confidence=0.95),
     )
     found = seed_noise(evidence)
@@ -119,7 +120,7 @@ def test_the_seeds_that_a_model_averages_give_its_seed_noise():
     assert found["bert"].log_loss == pytest.approx([0.85, 1.05])
     # t(0.975, 1) * sqrt(2 / 2) * sd: the mean of two seeds varies less than one of them.
     assert found["bert"].band == pytest.approx(12.7062 * 0.2 / np.sqrt(2), rel=1e-4)
-    evidence.metrics["bert"]["folds"][1]["histories"][1] = []
+    evidence.models["bert"].folds[1].histories[1] = []
     assert seed_noise(evidence) == {}
 
 

@@ -14,17 +14,18 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from foldwise.errors import UserError
 from foldwise.files import write_json
 
-FORMAT = 2  # of an output folder: raised when the same keys come to mean something else
-Format = Literal[2]
+FORMAT = 1  # of an output folder: raised when the same keys come to mean something else
+Format = Literal[1]
 
 _AGAIN = "run again to write it anew"
 
 
-def _known(value: Any) -> Any:
+def known(value: Any) -> Any:
+    """Return a value, and None for a float that is not a finite number, as JSON wants it."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-Number = Annotated[float | None, BeforeValidator(_known)]  # None: not known, or not a number
+Number = Annotated[float | None, BeforeValidator(known)]  # None: not known, or not a number
 
 
 class Record(BaseModel):

@@ -13,14 +13,16 @@ import pandas as pd
 from foldwise.config.competition import COMPETITIONS, Competition, load_competition
 from foldwise.config.roster import PRIOR
 from foldwise.config.run import Run
+from foldwise.crossval.records import FoldRecord, ModelRecord
 from foldwise.data.audit_record import Audit, TableAudit
 from foldwise.data.splits import draw_folds
 from foldwise.ensemble.external import ExternalPredictions
 from foldwise.ensemble.oof_files import check_rows, read_array, read_rows
 from foldwise.errors import require
-from foldwise.files import remove, write_json, write_parquet
+from foldwise.files import remove, write_parquet
 from foldwise.meter import Meter
 from foldwise.scoring.metrics import scores
+from foldwise.scoring.scores import Scores
 
 _NO_GROUPS = (
     "The labels file has no column 'group': every row counts as independent of the others. If rows "
@@ -175,11 +177,17 @@ def _store(
     oof.insert(1, "fold", folds.astype(np.int8))
     write_parquet(run.model(name) / "oof.parquet", oof)
     labels = predictions.labels
-    parts = [
-        {"fold": int(k), "rows": int((folds == k).sum())}
-        | scores(labels[folds == k], values[folds == k])
-        for k in np.unique(folds)
-    ]
-    record = {"model": name, "classes": predictions.classes, "overall": scores(labels, values)}
-    record |= {**cost, "predict_rows": len(labels), "notes": [], "folds": parts}
-    write_json(run.model(name) / "metrics.json", record)
+    parts = []
+    for k in np.unique(folds):
+        inside = folds == k
+        of_fold = scores(labels[inside], values[inside])
+        parts.append(FoldRecord(fold=int(k), rows=int(inside.sum()), **of_fold))
+    ModelRecord(
+        model=name,
+        classes=predictions.classes,
+        overall=Scores(**scores(labels, values)),
+        **cost,
+        predict_rows=len(labels),
+        notes=[],
+        folds=parts,
+    ).write(run.model(name) / "metrics.json")

@@ -18,20 +18,15 @@ from foldwise.files import write_text
 from foldwise.report.evidence import Evidence
 from foldwise.report.page import cell, number, p_value, span
 from foldwise.scoring.metrics import scores
+from foldwise.scoring.scores import Scores
 from foldwise.scoring.significance import clustered_mcnemar, holm, mean_test
 
 _UNSAID = ("jobs", "report", "title")  # settings that change no prediction
 
 
-class Side(Record):
+class Side(Scores):
     """What a model scores and costs in one of the runs."""
 
-    log_loss: Number
-    accuracy: Number
-    precision_macro: Number
-    recall_macro: Number
-    f1_macro: Number
-    ece: Number
     train_seconds: Number
     predict_seconds: Number
     peak_memory_mb: Number
@@ -214,9 +209,13 @@ def _same(a: Evidence, b: Evidence, first: Path, second: Path) -> None:
 
 
 def _scored(evidence: Evidence, name: str) -> Side:
-    facts = evidence.metrics[name]
-    cost = {key: facts[key] for key in ("train_seconds", "predict_seconds", "peak_memory_mb")}
-    return Side(**scores(evidence.labels, evidence.probabilities[name]), **cost)
+    record = evidence.blend if name == "ensemble" else evidence.models[name]
+    return Side(
+        **scores(evidence.labels, evidence.probabilities[name]),
+        train_seconds=record.train_seconds,
+        predict_seconds=record.predict_seconds,
+        peak_memory_mb=record.peak_memory_mb,
+    )
 
 
 def _reading(entry: Compared, level: float) -> str:

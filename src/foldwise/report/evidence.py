@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 
 from foldwise.config.run import Run
+from foldwise.crossval.records import ModelRecord
 from foldwise.data.cleaned import class_indexes, class_names, table_path
-from foldwise.files import read_json
+from foldwise.ensemble.blend_record import BlendRecord
 from foldwise.report.leaderboard import COLUMNS, order
 from foldwise.scoring import metrics
 from foldwise.scoring.bootstrap import GroupBootstrap
@@ -29,8 +30,10 @@ class Evidence:
     groups, folds : ndarray, shape (n,)
     probabilities : dict of str to ndarray of float64, shape (n, C)
         By model; the ensemble's are nested.
-    metrics : dict of str to dict
-        Each model's `metrics.json`; for the ensemble its `weights.json`.
+    models : dict of str to ModelRecord
+        Each model's `metrics.json`.
+    blend : BlendRecord
+        The ensemble's `weights.json`.
     classes : list of str
     bootstrap : GroupBootstrap
         The draws that every interval of a report comes from.
@@ -41,7 +44,8 @@ class Evidence:
     groups: np.ndarray
     folds: np.ndarray
     probabilities: dict[str, np.ndarray]
-    metrics: dict[str, dict[str, Any]]
+    models: dict[str, ModelRecord]
+    blend: BlendRecord
     classes: list[str]
     bootstrap: GroupBootstrap
 
@@ -53,17 +57,17 @@ class Evidence:
         labels = class_indexes(train["label"], classes)
         folds = pd.read_parquet(run.folds)["fold"].to_numpy()
         folders = {name: run.model(name) for name in run.competition.models}
-        probabilities, found = {}, {}
+        probabilities = {}
         for name, folder in (folders | {"ensemble": run.ensemble}).items():
             table = pd.read_parquet(folder / "oof.parquet")
             if not (table["id"].to_numpy() == train["id"].to_numpy()).all():
                 raise RuntimeError(f"{folder}/oof.parquet: rows differ from clean/train.parquet")
             probabilities[name] = table[classes].to_numpy()
-            file = "weights.json" if name == "ensemble" else "metrics.json"
-            found[name] = read_json(folder / file)
+        models = {name: ModelRecord.read(path / "metrics.json") for name, path in folders.items()}
+        blend = BlendRecord.read(run.ensemble / "weights.json")
         groups, ids = train["group"].to_numpy(), train["id"].to_numpy()
         bootstrap = GroupBootstrap(groups, **bootstrap_options(run))
-        return cls(ids, labels, groups, folds, probabilities, found, classes, bootstrap)
+        return cls(ids, labels, groups, folds, probabilities, models, blend, classes, bootstrap)
 
     @cached_property
     def losses(self) -> dict[str, np.ndarray]:
@@ -90,27 +94,27 @@ class Evidence:
 
 def score_table(evidence: Evidence, run: Run) -> tuple[pd.DataFrame, Intervals]:
     """Return the leaderboard in its final order, and the interval of every score by model."""
-    members = [m for m, w in evidence.metrics["ensemble"]["weights"].items() if w != 0]
+    members = [evidence.models[m] for m, w in evidence.blend.weights.items() if w != 0]
     records, intervals = [], {}
     for name, probabilities in evidence.probabilities.items():
-        facts = evidence.metrics[name]
+        # The blend costs what its members cost, and a little more.
+        own = [evidence.models[name]] if name != "ensemble" else members
+        cost = own if name != "ensemble" else [evidence.blend, *members]
         intervals[name] = score_intervals(
             evidence.labels, probabilities, evidence.drawn[name], evidence.bootstrap
         )
         low, high = intervals[name]["log_loss"]
-        cost = [facts] if name != "ensemble" else [facts, *(evidence.metrics[m] for m in members)]
         records.append(
             {
                 "model": name,
                 **metrics.scores(evidence.labels, probabilities),
                 "log_loss_low": low,
                 "log_loss_high": high,
-                # The blend costs what its members cost, and a little more.
-                "train_seconds": _over([c["train_seconds"] for c in cost], sum),
-                "predict_seconds": _over([c["predict_seconds"] for c in cost], sum),
-                "peak_memory_mb": _over([c["peak_memory_mb"] for c in cost], max),
+                "train_seconds": _over([c.train_seconds for c in cost], sum),
+                "predict_seconds": _over([c.predict_seconds for c in cost], sum),
+                "peak_memory_mb": _over([c.peak_memory_mb for c in cost], max),
                 # "cpu, bf16" says all that "cpu" says.
-                "device": max((c["device"] for c in cost if "device" in c), key=len),
+                "device": max((c.device for c in own), key=len),
             }
         )
     table = pd.DataFrame(records)[list(COLUMNS)]

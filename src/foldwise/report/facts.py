@@ -1,11 +1,11 @@
 """`report.json`: every number and every sentence of a report, as one type."""
 
-from typing import Any
-
 from foldwise.config.manifest import Manifest
 from foldwise.config.record import Number, Record
 from foldwise.crossval.learning_curve import LearningCurve
+from foldwise.crossval.records import FoldRecord
 from foldwise.data.audit_record import Audit
+from foldwise.ensemble.blend_record import BlendRecord
 from foldwise.report.examples import ClassExamples
 from foldwise.report.findings import ClassReport, ErrorCorrelation, SeedNoise
 from foldwise.report.leaderboard import BayesFloor, LeaderboardRow
@@ -63,9 +63,9 @@ class Numbers(Record):
     seed_noise: dict[str, SeedNoise]
     costs: list[Cost]
     fold_log_loss: dict[str, list[Number]]
-    fold_details: dict[str, list[dict[str, Any]]]
+    fold_details: dict[str, list[FoldRecord]]
     fold_sizes: list[int]
-    ensemble: dict[str, Any]
+    ensemble: BlendRecord
     left_out: dict[str, Gain]  # what the blend loses without each model
     error_correlation: ErrorCorrelation
     recalibration: Gain

@@ -1,7 +1,6 @@
 """What the report finds in its evidence: folds, classes, seeds, alike errors, the Bayes floor."""
 
 import re
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,6 +10,7 @@ from sklearn.metrics import classification_report
 
 from foldwise.config.record import Number, Record
 from foldwise.config.run import Run
+from foldwise.crossval.records import FoldRecord
 from foldwise.data.cleaned import table_path
 from foldwise.report.evidence import Evidence
 from foldwise.report.leaderboard import BayesFloor
@@ -82,8 +82,8 @@ def seed_noise(evidence: Evidence) -> dict[str, SeedNoise]:
         if match:
             alike.setdefault(match[1], {})[name] = float(loss.mean())
     runs = {name: (list(found.values()), list(found), 1) for name, found in alike.items()}
-    for name, facts in evidence.metrics.items():
-        losses = _of_seeds(facts.get("folds", []))
+    for name, record in evidence.models.items():
+        losses = _of_seeds(record.folds)
         if len(losses) > 1:
             runs[name] = (losses, [name], len(losses))
     found = {}
@@ -99,20 +99,20 @@ def seed_noise(evidence: Evidence) -> dict[str, SeedNoise]:
     return found
 
 
-def _of_seeds(folds: list[dict[str, Any]]) -> list[float]:
+def _of_seeds(folds: list[FoldRecord]) -> list[float]:
     """Return each seed's last validation loss over all folds; none where one is not known."""
     ends = []
     for fold in folds:
         lines = [
             [point["loss"] for point in line if point["split"] == "validation"]
-            for line in fold.get("histories", [])
+            for line in fold.histories or []
         ]
         if not lines or not all(lines) or None in [line[-1] for line in lines]:
             return []
         ends.append([line[-1] for line in lines])
     if not ends or len({len(losses) for losses in ends}) > 1:
         return []
-    return np.average(ends, axis=0, weights=[fold["rows"] for fold in folds]).tolist()
+    return np.average(ends, axis=0, weights=[fold.rows for fold in folds]).tolist()
 
 
 def bayes_floor(evidence: Evidence, run: Run, table: pd.DataFrame) -> BayesFloor | None:

@@ -35,7 +35,7 @@ def leave_one_out(evidence: Evidence, blend: Blend) -> dict[str, Gain]:
     blend : Blend
         How the ensemble was blended.
     """
-    weights = evidence.metrics["ensemble"]["weights"]
+    weights = evidence.blend.weights
     members = {m: evidence.probabilities[m] for m, weight in weights.items() if weight}
     if len(members) < 2:
         return {}

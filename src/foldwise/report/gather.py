@@ -9,7 +9,7 @@ from foldwise.crossval.learning_curve import LearningCurve, learning_curve
 from foldwise.data.audit_record import Audit
 from foldwise.data.cleaned import table_path
 from foldwise.ensemble.pools import Blend
-from foldwise.report import examples, findings, gains, page, slices, verdict, warnings
+from foldwise.report import examples, findings, gains, slices, verdict, warnings
 from foldwise.report.evidence import Evidence, Intervals
 from foldwise.report.facts import Cost, Facts, Numbers, ScoredDifference
 from foldwise.report.findings import SeedNoise
@@ -52,7 +52,6 @@ def _numbers(evidence: Evidence, table: pd.DataFrame, intervals: Intervals, run:
     by_slice = slices.slice_table(
         columns, evidence.losses, evidence.right, focus, evidence.bootstrap
     )
-    blend = evidence.metrics["ensemble"]
     return Numbers(
         title=competition.title or competition.name,
         name=competition.name,
@@ -73,13 +72,11 @@ def _numbers(evidence: Evidence, table: pd.DataFrame, intervals: Intervals, run:
         seed_noise=noise,
         costs=_costs(table, n, competition.report.price_per_hour),
         fold_log_loss=findings.fold_losses(evidence),
-        fold_details=page.without_nan(
-            {m: facts["folds"] for m, facts in evidence.metrics.items() if m != "ensemble"}
-        ),
+        fold_details={name: record.folds for name, record in evidence.models.items()},
         fold_sizes=np.bincount(evidence.folds).tolist(),
-        ensemble=page.without_nan({k: v for k, v in blend.items() if k != "classes"}),
+        ensemble=evidence.blend,
         left_out=gains.leave_one_out(
-            evidence, Blend.configured(blend["method"], evidence.classes, competition)
+            evidence, Blend.configured(evidence.blend.method, evidence.classes, competition)
         ),
         error_correlation=findings.error_correlation(evidence),
         recalibration=gains.recalibration(evidence, focus),

@@ -8,7 +8,8 @@ from pydantic import ConfigDict
 from foldwise.config.record import Number, Record
 from foldwise.config.roster import display_rank
 from foldwise.config.run import Run
-from foldwise.files import read_json
+from foldwise.crossval.records import ModelRecord
+from foldwise.ensemble.blend_record import BlendRecord
 
 COLUMNS = (
     "model", "log_loss", "log_loss_low", "log_loss_high", "accuracy", "precision_macro",
@@ -96,17 +97,17 @@ def render_leaderboard(output: Path) -> str:
 
 def blends(run: Run) -> str:
     """Return the models' scores, every candidate's nested one and the weights as aligned text."""
-    record = read_json(run.ensemble / "weights.json")
-    weights = record["weights"]
+    record = BlendRecord.read(run.ensemble / "weights.json")
+    weights = record.weights
     wide = max(22, *(len(name) + 2 for name in weights))
     lines = [f"{'out of fold':<{wide}}{'log loss':>9}{'accuracy':>10}{'weight':>8}"]
     for name, weight in weights.items():
-        own = read_json(run.model(name) / "metrics.json")["overall"]
-        lines.append(f"{name:<{wide}}{own['log_loss']:>9.4f}{own['accuracy']:>10.4f}{weight:>8.3f}")
+        own = ModelRecord.read(run.model(name) / "metrics.json").overall
+        lines.append(f"{name:<{wide}}{own.log_loss:>9.4f}{own.accuracy:>10.4f}{weight:>8.3f}")
     lines += ["", f"{'blend, judged nested':<{wide}}{'log loss':>9}"]
-    for tried in record["methods"]:
-        used = "  used" if tried["method"] == record["method"] else ""
-        lines.append(f"{tried['title']:<{wide}}{tried['nested_log_loss']:>9.4f}{used}")
+    for tried in record.methods:
+        used = "  used" if tried.method == record.method else ""
+        lines.append(f"{tried.title:<{wide}}{tried.nested_log_loss:>9.4f}{used}")
     return "\n".join(lines)
 
 

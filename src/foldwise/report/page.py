@@ -2,10 +2,8 @@
 
 import base64
 import io
-import math
 import re
 from collections.abc import Iterator
-from typing import Any
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
@@ -31,7 +29,7 @@ def draw_figures(
     yield "log_loss", plots.draw_loss_intervals(table, floor)
     yield "differences", figures.draw_differences(facts.differences, noise)
     yield "folds", plots.draw_fold_scores(facts.fold_log_loss)
-    yield "weights", plots.draw_weights(facts.ensemble["weights"])
+    yield "weights", plots.draw_weights(facts.ensemble.weights)
     if facts.left_out:
         yield "left_out", figures.draw_left_out(facts.left_out)
     if len(alike.models) > 1:
@@ -127,12 +125,3 @@ def cell(text: object) -> str:
     for sign, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("|", "&#124;")):
         plain = plain.replace(sign, entity)
     return plain.replace("://", ":&#8203;//")  # an address would become a link without this
-
-
-def without_nan(value: Any) -> Any:
-    """Return plain data with None for what is not a number, as JSON wants it."""
-    if isinstance(value, dict):
-        return {key: without_nan(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [without_nan(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -73,7 +73,7 @@ def verdict(table: pd.DataFrame, numbers: Numbers, levers: list[Lever], run: Run
             )
         else:
             said.append(f"{best['model']} is not clearly better than the class frequencies.")
-    weights = numbers.ensemble["weights"]
+    weights = numbers.ensemble.weights
     unused = [model for model, weight in weights.items() if weight == 0]
     if unused:
         said.append(f"Without weight in the blend: {_listed(unused)}.")

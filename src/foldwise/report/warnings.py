@@ -53,8 +53,8 @@ def find_warnings(
         found.append(
             f"Only {evidence.bootstrap.n_groups} groups: every interval here is a rough one."
         )
-    for name, facts in evidence.metrics.items():
-        found += [f"{name}: {note}" for note in facts.get("notes", []) if not _expected(note)]
+    for name, record in evidence.models.items():
+        found += [f"{name}: {note}" for note in record.notes if not _expected(note)]
     found += tuned_settings(run)
     features = FeatureRecord.read_if_there(run.features / "features.json")
     found += features.notes if features else []
@@ -81,8 +81,8 @@ def remarks(evidence: Evidence) -> list[str]:
     """Return what the models noted that is as it should be."""
     return [
         f"{name}: {note}"
-        for name, facts in evidence.metrics.items()
-        for note in facts.get("notes", [])
+        for name, record in evidence.models.items()
+        for note in record.notes
         if _expected(note)
     ]
 

@@ -12,8 +12,9 @@ from foldwise.config.manifest import Hardware, Manifest, Seeds
 from foldwise.config.record import FORMAT
 from foldwise.config.roster import KINDS
 from foldwise.config.run import Run
+from foldwise.crossval.records import ModelRecord
 from foldwise.data.audit_record import Audit
-from foldwise.files import PACKAGE, read_json
+from foldwise.files import PACKAGE
 from foldwise.hashing import content_hash, file_hash
 from foldwise.stages import ORDER
 from foldwise.stages.stage import StageRecord, record_path
@@ -89,5 +90,5 @@ def _processor() -> str:
 def _device(run: Run) -> str:
     """Return what the tuned encoder was trained on, the heaviest work of a run."""
     tuned = [kind.name for kind in KINDS.values() if kind.is_tuned]
-    metrics = [read_json(run.model(name) / "metrics.json") or {} for name in tuned]
-    return next((found["device"] for found in metrics if "device" in found), "cpu")
+    found = [ModelRecord.read_if_usable(run.model(name) / "metrics.json") for name in tuned]
+    return next((record.device for record in found if record), "cpu")
