@@ -20,8 +20,7 @@ from foldwise.crossval import class_weights
 from foldwise.crossval.records import Keys, ModelRecord, UnitRecord
 from foldwise.data.cleaned import table_path
 from foldwise.errors import UserError, require
-from foldwise.features.record import FeatureRecord
-from foldwise.features.rows import TABLE_MODULE, Rows
+from foldwise.features.rows import TABLE_MODULE, FeatureRecord, Rows
 from foldwise.hashing import code_hash, content_hash, file_hash
 from foldwise.models.model import model_class
 

@@ -4,17 +4,17 @@ Reads  features/features.json, clean/audit.json, tune/<model>.json
 """
 
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
+from pydantic import JsonValue
 
 from foldwise.config.run import Run
 from foldwise.data.audit_record import Audit
-from foldwise.features.record import FeatureRecord
-from foldwise.files import read_json
+from foldwise.features.rows import FeatureRecord
 from foldwise.report.evidence import Evidence
 from foldwise.report.gains import recalibrated_losses
 from foldwise.scoring.leaks import Leaks
+from foldwise.tuning.record import TuneRecord
 
 _WORST_ECE = 0.1
 _FEW_GROUPS = 50
@@ -136,24 +136,24 @@ def tuned_settings(run: Run) -> list[str]:
     """Return a sentence for each model that was run with the settings that `tune` found."""
     found = []
     for model in run.competition.models:
-        record = read_json(tuned_path(run, model))
-        if record and _is_used(run, model, record["values"]):
+        record = TuneRecord.read_if_there(tuned_path(run, model))
+        if record and _is_used(run, model, record.values):
             found.append(
-                f"{model}: its settings are the best of {record['trials']} trials of tune on "
+                f"{model}: its settings are the best of {record.trials} trials of tune on "
                 f"these very folds, so its score is optimistic{_by_how_much(record)}"
             )
     return found
 
 
-def _is_used(run: Run, model: str, values: dict[str, Any]) -> bool:
+def _is_used(run: Run, model: str, values: dict[str, JsonValue]) -> bool:
     section = run.competition.section(model)[model]
     return all(section.get(key) == value for key, value in values.items())
 
 
-def _by_how_much(record: dict[str, Any]) -> str:
-    if "nested" not in record:
+def _by_how_much(record: TuneRecord) -> str:
+    if record.nested is None:
         return "; tune --nested says by how much."
     return (
-        f": {record['metric']} {record['nested']:.4f} where they are chosen without the fold they "
-        f"are judged on, against {record['tuned']:.4f} (difference {record['optimism']:+.4f})."
+        f": {record.metric} {record.nested:.4f} where they are chosen without the fold they "
+        f"are judged on, against {record.tuned:.4f} (difference {record.optimism:+.4f})."
     )

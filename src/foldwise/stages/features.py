@@ -16,7 +16,7 @@ from foldwise.config.run import Run
 from foldwise.data.cleaned import table_path
 from foldwise.features import memory
 from foldwise.features.featurise import featurise
-from foldwise.features.record import FeatureRecord
+from foldwise.features.rows import FeatureRecord
 from foldwise.features.table import FeatureTable
 from foldwise.files import atomic, remove
 from foldwise.hashing import file_hash
