@@ -1,15 +1,11 @@
 """`unit.json` and `metrics.json`: what is known of a stored fold, and of a model over all folds."""
 
 from dataclasses import dataclass
-from typing import Annotated
 
-from pydantic import BeforeValidator, ConfigDict, JsonValue
+from pydantic import ConfigDict, JsonValue
 
-from foldwise.config.record import Format, Number, Record, known
-from foldwise.scoring.scores import Scores
-
-# A point of a curve: epoch, step, split, loss, and what else the model measures there.
-Point = dict[str, Annotated[float | int | str | None, BeforeValidator(known)]]
+from foldwise.config.record import Format, Number, Record
+from foldwise.scoring.scores import Point, Scores
 
 
 @dataclass(frozen=True)

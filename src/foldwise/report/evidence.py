@@ -121,7 +121,7 @@ def score_table(evidence: Evidence, run: Run) -> tuple[pd.DataFrame, Intervals]:
     return order(table, run.competition.metric), intervals
 
 
-def bootstrap_options(run: Run) -> dict[str, Any]:
+def bootstrap_options(run: Run) -> dict[str, float]:
     """Return the options of every interval in the report."""
     config = run.competition.report
     return {
