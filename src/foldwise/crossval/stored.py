@@ -156,7 +156,7 @@ class FittedUnit:
         """Read a fold's folder, or refuse one whose classes are not `classes`."""
         record = read_record(folder)
         if record.classes != classes:
-            raise UserError(f"{folder}: its classes are {record['classes']}, not {classes}")
+            raise UserError(f"{folder}: its classes are {record.classes}, not {classes}")
         return cls(name, model_class(name).load(folder), np.array(record.prior_correction))
 
     def predict(self, rows: Rows) -> np.ndarray:

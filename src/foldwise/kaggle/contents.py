@@ -110,7 +110,7 @@ class Bundle:
         return [
             Unit.parse(f"{name}/{fold}")
             for name, member in self.models.items()
-            for fold in member["folds"]
+            for fold in member.folds
         ]
 
     def fold(self, unit: Unit) -> Path:
