@@ -92,8 +92,8 @@ def expected(finished, laid_out, without=()):
     for name, member in found.models.items():
         if name not in without:
             table = Predictor.load(finished / "out", name).predict_file(test)
-            blend += member["weight"] * table[found.classes].to_numpy()
-            total += member["weight"]
+            blend += member.weight * table[found.classes].to_numpy()
+            total += member.weight
     return blend / total
 
 
