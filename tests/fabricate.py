@@ -3,8 +3,11 @@
 import numpy as np
 import pandas as pd
 
+from foldwise.data.audit_record import Audit, TableAudit
+from foldwise.ensemble.blend_record import BlendRecord, TriedBlend
 from foldwise.files import write_json, write_parquet
 from foldwise.scoring import metrics
+from foldwise.scoring.scores import Scores
 
 QUANTILES = {"min": 1.0, "5 %": 2.0, "25 %": 3.0, "median": 4.0, "75 %": 5.0, "95 %": 6.0, "max": 7}
 
@@ -34,29 +37,56 @@ def fabricate(run, classes, n=200, notes=(), seed=0):
         write_parquet(folder / "oof.parquet", oof)
         write_json(folder / "metrics.json", _metrics(model, classes, labels, p, folds))
     members = [m for m in run.competition.models if m != "prior"]
-    weights = {
-        "method": "linear",
-        "title": "linear pool",
-        "methods": [
-            {
-                "method": "linear",
-                "title": "linear pool",
-                "nested_log_loss": 0.9,
-                "fitted_log_loss": 0.8,
-            }
-        ],
-        "weights": {m: float(m == members[-1]) for m in members},
-        "bias": dict.fromkeys(classes, 0.0),
-        "classes": classes,
-        "temperature": 1.0,
-        "train_seconds": 0.5,
-        "predict_seconds": 0.1,
-        "peak_memory_mb": 90.0,
-    }
-    write_json(run.ensemble / "weights.json", weights)
-    write_json(run.features / "features.json", {"notes": []})
+    overall = metrics.scores(labels, p)
+    blend = bare_blend(classes, {m: float(m == members[-1]) for m in members}, overall)
+    blend.write(run.ensemble / "weights.json")
+    features = {"terms": {}, "texts": n, "rows": n, "notes": [], "content": {}}
+    write_json(run.features / "features.json", features)
     write_json(run.clean / "audit.json", _audit(run, classes, labels, list(notes)))
     return labels, np.array(groups)
+
+
+def bare_audit(classes, n):
+    """Return what the clean stage says of `n` rows of which nothing else is known."""
+    train = TableAudit(
+        rows_read=n,
+        dropped={},
+        filled={},
+        notes=[],
+        warnings=[],
+        rows_kept=n,
+        groups=n,
+        largest_group=1,
+        lengths={},
+    )
+    return Audit(classes=classes, train=train)
+
+
+def bare_blend(classes, weights, overall=None):
+    """Return what the ensemble stage says of a linear pool."""
+    overall = Scores(**(overall or dict.fromkeys(metrics.SCORES)))
+    tried = TriedBlend(
+        method="linear",
+        title="linear pool",
+        nested_log_loss=0.9,
+        fitted_log_loss=0.8,
+        weights=weights,
+    )
+    return BlendRecord(
+        method="linear",
+        title="linear pool",
+        classes=classes,
+        methods=[tried],
+        weights=weights,
+        class_weights=None,
+        bias=dict.fromkeys(classes, 0.0),
+        temperature=1.0,
+        dropped=[model for model, weight in weights.items() if not weight],
+        overall=overall,
+        train_seconds=0.5,
+        predict_seconds=0.1,
+        peak_memory_mb=90.0,
+    )
 
 
 def _metrics(model, classes, labels, p, folds):
@@ -66,7 +96,11 @@ def _metrics(model, classes, labels, p, folds):
         for split in ("train", "validation")
     ]
     parts = [
-        {"fold": k, "history": history if model in ("bert", "lightgbm") else []}
+        {
+            "fold": k,
+            "rows": int((folds == k).sum()),
+            "history": history if model in ("bert", "lightgbm") else [],
+        }
         | metrics.scores(labels[folds == k], p[folds == k])
         for k in range(3)
     ]
@@ -89,6 +123,6 @@ def _audit(run, classes, labels, notes):
     lengths = {c: {"characters": QUANTILES, "words": QUANTILES} for c in run.competition.data.text}
     keys = ("rows_read", "rows_kept", "groups", "largest_group", "exact_duplicates")
     keys += ("same_but_for_case_and_punctuation", "near_duplicates", "conflicting_labels")
-    train = dict.fromkeys(keys, 2) | {"dropped": {}, "filled": {}, "warnings": notes}
+    train = dict.fromkeys(keys, 2) | {"dropped": {}, "filled": {}, "notes": [], "warnings": notes}
     train |= {"lengths": lengths, "class_balance": dict(zip(classes, counts, strict=True))}
     return {"classes": classes, "train": train}

@@ -8,12 +8,12 @@ import pandas as pd
 import pytest
 
 from foldwise.config.competition import load_competition
+from foldwise.data.canonical import canonical
 from foldwise.data.formats import decode
 from foldwise.data.raw import read_table
 from foldwise.data.submission import check, read_submission
 from foldwise.data.targets import order_classes
 from foldwise.errors import UserError
-from foldwise.stages.clean import canonical
 
 SPOOKY = load_competition("spooky", ["data.classes=[]"])
 HEADERLESS = load_competition("sms", ['data.columns=["target", "text"]', "data.target=target"])

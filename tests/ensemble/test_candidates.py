@@ -35,14 +35,15 @@ def test_the_one_with_the_lowest_nested_loss_is_chosen_not_the_best_fitted(judge
 
 def test_the_record_of_the_weights_gives_the_chosen_pool_back(judged):
     _, probabilities, _, candidates = judged
+    cost = {"train_seconds": 1.0, "predict_seconds": 1.0, "peak_memory_mb": 1.0}
     for best in candidates:
-        record = weights_record(candidates, best, ["a", "b", "c"], CLASSES)
+        record = weights_record(candidates, best, ["a", "b", "c"], CLASSES, cost)
         names, pool = Pool.restore(record)
         kept = [["a", "b", "c"].index(name) for name in names]
         np.testing.assert_allclose(
             pool.predict(probabilities[kept]), best.pool.predict(probabilities), atol=1e-12
         )
-        assert set(record["dropped"]) == {"a", "b", "c"} - set(names)
+        assert set(record.dropped) == {"a", "b", "c"} - set(names)
 
 
 def test_ties_go_to_the_method_named_first():

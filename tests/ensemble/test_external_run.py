@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from ensemble.test_external import N, files, read  # noqa: F401
+from fabricate import bare_audit
 
 from foldwise.ensemble import external_run
 from foldwise.errors import UserError
@@ -23,7 +24,7 @@ def test_the_ensemble_stage_runs_on_what_was_imported(files):  # noqa: F811
 def test_a_run_of_the_pipeline_is_never_overwritten(files):  # noqa: F811
     folder, *_ = files
     (folder / "out" / "clean").mkdir(parents=True)
-    (folder / "out" / "clean" / "audit.json").write_text('{"classes": ["a"]}')
+    bare_audit(["a"], 1).write(folder / "out" / "clean" / "audit.json")
     found = read([str(folder / "a.npy")], folder / "y.csv")
     with pytest.raises(UserError, match="holds a run"):
         external_run.write_run(found, folder / "out", external_run.default_competition())

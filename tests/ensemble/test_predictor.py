@@ -5,6 +5,7 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
+from fabricate import bare_blend
 from stages.test_transformer import CLASSES, prepared  # noqa: F401
 from typer.testing import CliRunner
 
@@ -26,8 +27,7 @@ def finished(prepared):  # noqa: F811
         "bert.head_learning_rate=1e-1",
     )
     execute("transformer", run)
-    weights = {"method": "linear", "weights": {"bert": 1.0}, "bias": dict.fromkeys(CLASSES, 0.0)}
-    write_json(run.ensemble / "weights.json", weights | {"classes": CLASSES})
+    bare_blend(CLASSES, {"bert": 1.0}).write(run.ensemble / "weights.json")
     return run
 
 

@@ -78,7 +78,7 @@ def test_a_frozen_encoder_is_bundled_once_and_predicts_the_same(tmp_path, tiny_e
     test = tmp_path / "in" / "test.csv"
     (tmp_path / "working").mkdir()
     record = notebook.improve(folder, tmp_path / "working", test, time.time(), 6000)
-    assert not record["left_out"]
+    assert not record.left_out
     expected = Predictor.load(run.output).predict_file(test)[found.classes].to_numpy()
     got = pd.read_csv(tmp_path / "working" / "submission.csv")
     assert list(got.columns) == found.columns

@@ -92,8 +92,8 @@ def expected(finished, laid_out, without=()):
     for name, member in found.models.items():
         if name not in without:
             table = Predictor.load(finished / "out", name).predict_file(test)
-            blend += member["weight"] * table[found.classes].to_numpy()
-            total += member["weight"]
+            blend += member.weight * table[found.classes].to_numpy()
+            total += member.weight
     return blend / total
 
 
@@ -111,7 +111,7 @@ def test_the_bundle_holds_the_members_in_half_precision(finished):
     weights = finished / "out" / "kaggle" / "weights"
     found = Bundle.read(weights)
     assert list(found.models) == ["logreg", "lightgbm", "bert"]
-    assert found.models["bert"]["half"] and found.models["bert"]["averages"]
+    assert found.models["bert"].half and found.models["bert"].averages
     half = (weights / "models/bert/fold-0/model.safetensors").stat().st_size
     full = (finished / "out/models/bert/fold-0/model.safetensors").stat().st_size
     assert half < 0.6 * full
@@ -136,11 +136,11 @@ def test_a_broken_or_missing_file_leaves_its_model_out(finished, laid_out, capfd
     for fold in (0, 1):
         (laid_out[2].fold(Unit("bert", fold)) / "model.safetensors").unlink()
     record = improve(laid_out)
-    assert set(record["left_out"]) == {"logreg/fold-0", "bert/fold-0", "bert/fold-1"}
-    assert "another sha256" in record["left_out"]["logreg/fold-0"]
-    assert "model.safetensors: missing" in record["left_out"]["bert/fold-1"]
+    assert set(record.left_out) == {"logreg/fold-0", "bert/fold-0", "bert/fold-1"}
+    assert "another sha256" in record.left_out["logreg/fold-0"]
+    assert "model.safetensors: missing" in record.left_out["bert/fold-1"]
     assert "warning: logreg/fold-0 is left out" in capfd.readouterr().out
-    assert record["models"]["logreg"] == {"mean_folds": 1.0, "of": 2}
+    assert record.models["logreg"].plain() == {"mean_folds": 1.0, "of": 2}
     there = submission(laid_out)
     shutil.rmtree(laid_out[2].fold(Unit("logreg", 1)))
     improve(laid_out)
@@ -166,8 +166,8 @@ def test_a_worker_that_dies_goes_on_without_the_fold_at_work(laid_out, tmp_path,
     killer.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(killer))
     record = improve(laid_out)
-    assert list(record["left_out"]) == ["logreg/fold-1"]
-    assert record["models"]["logreg"]["mean_folds"] == 1.0
+    assert list(record.left_out) == ["logreg/fold-1"]
+    assert record.models["logreg"].mean_folds == 1.0
     submission(laid_out)
 
 
@@ -181,16 +181,16 @@ def test_two_gpus_share_the_rows_of_a_strange_test_file(finished, laid_out, capf
     table.loc[2, "response_b"] = json.dumps([None, "a\x00b", "\ud83d"])
     table.to_csv(test, index=False)
     record = improve(laid_out)
-    assert record["rows_with_prior_only"] == 0 and not record["left_out"]
-    assert record["workers"] == 2
+    assert record.rows_with_prior_only == 0 and not record.left_out
+    assert record.workers == 2
     assert "columns mystery are not used" in capfd.readouterr().err
     np.testing.assert_allclose(submission(laid_out), expected(finished, laid_out), atol=1e-3)
 
 
 def test_when_the_time_is_up_at_once_the_prior_stands(laid_out, capfd):
     record = improve(laid_out, limit=100.0, started=time.time() - 100)
-    assert record["rows_with_prior_only"] == 60
-    assert record["dropped"]
+    assert record.rows_with_prior_only == 60
+    assert record.dropped
     assert "the time is up" in capfd.readouterr().out
     np.testing.assert_allclose(submission(laid_out), np.tile(laid_out[2].prior, (60, 1)))
 

@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 from fabricate import fabricate
 
+from foldwise.ensemble.blend_record import BlendRecord
 from foldwise.errors import UserError
 from foldwise.kaggle import push as pushing
 from foldwise.kaggle import submit as submitting
@@ -21,7 +22,8 @@ def output(make_run, monkeypatch):
     run = make_run("arena", 'models=["prior", "logreg"]')
     fabricate(run, CLASSES)
     path = run.ensemble / "weights.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"overall": {"log_loss": 0.9876}}))
+    blend = BlendRecord.read(path)
+    blend.replace(overall=blend.overall.replace(log_loss=0.9876)).write(path)
     write_manifest(run, ["run"])
     for part in ("code", "weights"):
         folder = run.output / "kaggle" / part

@@ -3,6 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foldwise.config.run import Unit
+from foldwise.kaggle.contents import Member
 from foldwise.kaggle.timeguard import COUNTING, FoldWork, Ledger, allot, fit
 
 
@@ -81,8 +82,8 @@ def test_time_enough_drops_nothing():
 
 
 MEMBERS = {
-    "lightgbm": {"needs_terms": True, "averages": False, "weight": 0.4},
-    "bert": {"needs_terms": False, "averages": True, "weight": 0.6},
+    "lightgbm": Member(needs_terms=True, averages=False, weight=0.4, folds=[]),
+    "bert": Member(needs_terms=False, averages=True, weight=0.6, folds=[]),
 }
 
 

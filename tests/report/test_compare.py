@@ -42,21 +42,21 @@ def test_a_real_gain_is_called_one_and_the_same_predictions_are_too(two):
     a, b = two
     improve(b, "logreg", 0.3)
     facts = compare.compare(a.output, b.output)
-    found = {entry["model"]: entry for entry in facts["models"]}
-    assert found["logreg"]["reading"] == "B is better"
-    assert found["logreg"]["low"] > 0
-    assert found["svm"]["reading"] == "the same predictions"
-    assert found["svm"]["difference"] == 0
-    back = compare.compare(b.output, a.output)["models"]
-    reverse = next(entry for entry in back if entry["model"] == "logreg")
-    assert reverse["reading"] == "A is better"
-    assert reverse["difference"] == pytest.approx(-found["logreg"]["difference"])
+    found = {entry.model: entry for entry in facts.models}
+    assert found["logreg"].reading == "B is better"
+    assert found["logreg"].low > 0
+    assert found["svm"].reading == "the same predictions"
+    assert found["svm"].difference == 0
+    back = compare.compare(b.output, a.output).models
+    reverse = next(entry for entry in back if entry.model == "logreg")
+    assert reverse.reading == "A is better"
+    assert reverse.difference == pytest.approx(-found["logreg"].difference)
 
 
 def test_it_says_what_changed_and_writes_tables(two, tmp_path):
     a, b = two
     facts = compare.compare(a.output, b.output)
-    assert [change["key"] for change in facts["changed"]] == ["logreg.C"]
+    assert [change.key for change in facts.changed] == ["logreg.C"]
     assert "logreg.C" in compare.render_comparison(facts)
     compare.write_comparison(facts, tmp_path / "out")
     stored = json.loads((tmp_path / "out" / "compare.json").read_text())

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from functools import cache
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -30,23 +31,23 @@ def evidence():
     weights = dict.fromkeys(probabilities, 1 / 3)
     probabilities["ensemble"] = Blend("log_linear").nested(labels, members, folds)
     rows = np.arange(N)
-    found = {"ensemble": {"weights": weights}}
-    bootstrap = GroupBootstrap(rows, 200)
-    return Evidence(rows, labels, rows, folds, probabilities, found, ["x", "y", "z"], bootstrap)
+    blend, bootstrap = SimpleNamespace(weights=weights), GroupBootstrap(rows, 200)
+    names = ["x", "y", "z"]
+    return Evidence(rows, labels, rows, folds, probabilities, {}, blend, names, bootstrap)
 
 
 def test_recalibration_gains_most_where_a_model_is_too_sure():
     sure, one = recalibration(evidence(), "sure"), recalibration(evidence(), "one")
-    assert sure["low"] > 0.1
-    assert sure["gain"] > one["gain"]
-    assert sure["low"] < sure["gain"] < sure["high"]
+    assert sure.low > 0.1
+    assert sure.gain > one.gain
+    assert sure.low < sure.gain < sure.high
 
 
 def test_the_blend_misses_what_no_other_model_knows_and_nothing_else():
     lost = leave_one_out(evidence(), Blend("log_linear"))
     assert list(lost) == ["one", "sure", "coin"]
-    assert min(lost["one"]["low"], lost["sure"]["low"]) > 0
-    assert lost["coin"]["gain"] == pytest.approx(0, abs=2e-3)
+    assert min(lost["one"].low, lost["sure"].low) > 0
+    assert lost["coin"].gain == pytest.approx(0, abs=2e-3)
 
 
 def test_models_without_weight_are_left_away_and_of_a_blend_of_one_nothing_is_said():
@@ -54,5 +55,5 @@ def test_models_without_weight_are_left_away_and_of_a_blend_of_one_nothing_is_sa
         ({"one": 1.0, "sure": 1.0, "coin": 0.0}, ["one", "sure"]),
         ({"one": 1.0, "sure": 0.0, "coin": 0.0}, []),
     ):
-        made = replace(evidence(), metrics={"ensemble": {"weights": weights}})
+        made = replace(evidence(), blend=SimpleNamespace(weights=weights))
         assert list(leave_one_out(made, Blend("log_linear"))) == names

@@ -81,10 +81,10 @@ def test_every_row_is_in_one_slice_of_each_respect_and_lengths_run_upwards():
     right = {"m": generator.random(200) < 0.5}
     table = slice_table(kinds, losses, right, "m", GroupBootstrap(np.arange(200), 100))
     for respect in kinds:
-        mine = [entry for entry in table if entry["respect"] == respect]
-        assert sum(entry["rows"] for entry in mine) == 200
-        assert sum(entry["share"] * entry["gap"] for entry in mine) == pytest.approx(0, abs=1e-9)
-    lengths = [e["slice"] for e in table if e["respect"] == "length of all texts"]
+        mine = [entry for entry in table if entry.respect == respect]
+        assert sum(entry.rows for entry in mine) == 200
+        assert sum(entry.share * entry.gap for entry in mine) == pytest.approx(0, abs=1e-9)
+    lengths = [e.slice for e in table if e.respect == "length of all texts"]
     assert lengths[0].startswith("up to")
     assert lengths[-1].startswith("over")
 
@@ -103,8 +103,8 @@ def test_the_worst_slice_is_one_beyond_doubt_and_never_a_label():
     }
     bootstrap = GroupBootstrap(np.arange(400), 200)
     table = slice_table(kinds, {"m": loss}, {"m": loss < 1}, "m", bootstrap)
-    assert (worst(table)["respect"], worst(table)["slice"]) == ("planted", "hard")
-    assert next(e for e in table if e["slice"] == "five rows")["low"] is None
+    assert (worst(table).respect, worst(table).slice) == ("planted", "hard")
+    assert next(e for e in table if e.slice == "five rows").low is None
     calm = slice_table(
         {"nothing": kinds["nothing"]}, {"m": np.ones(400)}, {"m": hard}, "m", bootstrap
     )
@@ -122,10 +122,10 @@ def test_examples_are_the_surest_hits_the_surest_misses_and_the_rows_of_most_str
     assert found[0]["contested"][0] == 1
     assert found[1]["wrong"] == []
     ids, bootstrap = np.array(list("abcde")), GroupBootstrap(np.arange(5))
-    evidence = Evidence(ids, labels, ids, labels, {"m": p}, {}, ["x", "y"], bootstrap)
+    evidence = Evidence(ids, labels, ids, labels, {"m": p}, {}, None, ["x", "y"], bootstrap)
     said = describe_rows(found, {}, evidence)
-    assert said["x"]["wrong"][0]["id"] == "c"
-    assert said["x"]["wrong"][0]["of_truth"] == {"m": 0.2}
+    assert said["x"].wrong[0].id == "c"
+    assert said["x"].wrong[0].of_truth == {"m": 0.2}
 
 
 def test_an_excerpt_keeps_head_and_tail_and_cuts_between_words():

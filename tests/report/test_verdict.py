@@ -5,36 +5,55 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from foldwise.report.evidence import fold_losses, seed_noise
+from foldwise.crossval.learning_curve import LearningCurve
+from foldwise.report.facts import Cost, Lever
+from foldwise.report.findings import fold_losses, seed_noise
+from foldwise.report.slices import Slice
 from foldwise.report.verdict import _next, _spare, levers
 from foldwise.report.warnings import _leak_warnings
 from foldwise.scoring.bootstrap import GroupBootstrap
+from foldwise.scoring.intervals import Gain
+from foldwise.scoring.leaks import Leaks, TellingWord
 
 
 def lever(name, gain, low, high, measured=True):
-    facts = {"lever": name, "gain": gain, "low": low, "high": high}
-    return facts | {"means": "so it is", "measured": measured}
+    return Lever(lever=name, means="so it is", measured=measured, gain=gain, low=low, high=high)
 
 
 def facts(slice_=None, curve=None):
-    recalibration = {"gain": 0.002, "low": 0.001, "high": 0.003}
-    found = {"focus": "ensemble", "recalibration": recalibration, "learning_curve": curve}
-    return found | {"worst_slice": slice_}
+    return SimpleNamespace(
+        focus="ensemble",
+        recalibration=Gain(gain=0.002, low=0.001, high=0.003),
+        learning_curve=curve,
+        worst_slice=slice_,
+    )
 
 
-WORST = {"respect": "turns", "slice": "2 turns", "share": 0.25, "gap": 0.4}
-WORST |= {"low": 0.3, "high": 0.5, "low_of_all": 0.2, "high_of_all": 0.6}
+WORST = Slice(
+    respect="turns",
+    slice="2 turns",
+    rows=100,
+    share=0.25,
+    log_loss={},
+    accuracy={},
+    gap=0.4,
+    low=0.3,
+    high=0.5,
+    low_of_all=0.2,
+    high_of_all=0.6,
+)
 
 
 def test_what_was_measured_comes_before_what_is_only_at_stake():
-    curve = {"last_doubling": {"svm": {"gain": 0.01, "low": 0.005, "high": 0.02}}}
+    gained = {"svm": Gain(gain=0.01, low=0.005, high=0.02)}
+    curve = LearningCurve(key="", points=[], last_doubling=gained)
     found = levers(facts(WORST, curve))
-    assert [entry["measured"] for entry in found] == [True, True, False]
-    assert found[0]["lever"] == "more data for svm"
-    assert found[1]["lever"] == "recalibrate the ensemble"
+    assert [entry.measured for entry in found] == [True, True, False]
+    assert found[0].lever == "more data for svm"
+    assert found[1].lever == "recalibrate the ensemble"
     stake = found[2]
     # Its share of the rows times the interval that allows for the choice among all slices.
-    assert (stake["gain"], stake["low"], stake["high"]) == pytest.approx((0.1, 0.05, 0.15))
+    assert (stake.gain, stake.low, stake.high) == pytest.approx((0.1, 0.05, 0.15))
 
 
 def test_the_advice_is_the_largest_measured_gain_never_a_stake():
@@ -48,9 +67,10 @@ def test_the_advice_is_the_largest_measured_gain_never_a_stake():
 
 
 def test_of_many_classes_a_word_of_their_own_is_no_leak():
-    word = {"word": "refund", "text": "text", "class": "refunds", "in_class": 0.94}
-    leaks = {"twins": [], "numbers": [], "shift": None, "words": [word | {"elsewhere": 0.01}]}
-    leaks["words"][0]["j"] = 0.93
+    word = TellingWord(
+        label="refunds", word="refund", text="text", in_class=0.94, elsewhere=0.01, j=0.93
+    )
+    leaks = Leaks(twins=[], split=None, words=[word], numbers=[], shift=None, test_rows=0)
     (said,) = _leak_warnings(leaks, 1000, 2)
     assert said.startswith("Leak suspected: the word 'refund'")
     assert _leak_warnings(leaks, 1000, 77) == []
@@ -58,11 +78,12 @@ def test_of_many_classes_a_word_of_their_own_is_no_leak():
 
 def test_a_member_that_nobody_would_miss_is_named_with_what_it_costs():
     left_out = {
-        "svm": {"gain": 0.001, "low": -0.002, "high": 0.004},
-        "logreg": {"gain": -0.001, "low": -0.003, "high": 0.001},
-        "bert": {"gain": 0.03, "low": 0.02, "high": 0.04},
+        "svm": Gain(gain=0.001, low=-0.002, high=0.004),
+        "logreg": Gain(gain=-0.001, low=-0.003, high=0.001),
+        "bert": Gain(gain=0.03, low=0.02, high=0.04),
     }
-    costs = [{"model": name, "train_seconds": 60.0} for name in left_out]
+    rest = {"seconds_per_1000_rows": 1.0, "peak_memory_mb": 1.0, "device": "cpu", "money": 0.0}
+    costs = [Cost(model=name, train_seconds=60.0, **rest) for name in left_out]
     (said,) = _spare(left_out, costs)
     assert said.startswith("logreg may go: without it the blend's log loss changes by -0.0010")
     assert "60.0 s" in said
@@ -70,7 +91,7 @@ def test_a_member_that_nobody_would_miss_is_named_with_what_it_costs():
 
 
 def averaged(*losses_of_folds):
-    """Metrics of a model whose folds of 10 and 30 rows average several seeds."""
+    """Record of a model whose folds of 10 and 30 rows average several seeds."""
 
     def line(loss):
         return [
@@ -79,26 +100,27 @@ def averaged(*losses_of_folds):
             {"split": "validation", "epoch": 2, "loss": loss},
         ]
 
-    return {
-        "folds": [
-            {"rows": rows, "histories": [line(loss) for loss in losses]}
+    return SimpleNamespace(
+        folds=[
+            SimpleNamespace(rows=rows, histories=[line(loss) for loss in losses])
             for rows, losses in zip((10, 30), losses_of_folds, strict=True)
         ]
-    }
+    )
 
 
 def test_the_seeds_that_a_model_averages_give_its_seed_noise():
+    single = SimpleNamespace(folds=[SimpleNamespace(rows=40, histories=None)])
     evidence = SimpleNamespace(
         losses={"bert": np.ones(40), "svm": np.ones(40)},
-        metrics={"bert": averaged([1.0, 1.2], [0.8, 1.0]), "svm": {"folds": [{"rows": 40}]}},
+        models={"bert": averaged([1.0, 1.2], [0.8, 1.0]), "svm": single},
         bootstrap=SimpleNamespace(confidence=0.95),
     )
     found = seed_noise(evidence)
     assert set(found) == {"bert"}
-    assert found["bert"]["log_loss"] == pytest.approx([0.85, 1.05])
+    assert found["bert"].log_loss == pytest.approx([0.85, 1.05])
     # t(0.975, 1) * sqrt(2 / 2) * sd: the mean of two seeds varies less than one of them.
-    assert found["bert"]["band"] == pytest.approx(12.7062 * 0.2 / np.sqrt(2), rel=1e-4)
-    evidence.metrics["bert"]["folds"][1]["histories"][1] = []
+    assert found["bert"].band == pytest.approx(12.7062 * 0.2 / np.sqrt(2), rel=1e-4)
+    evidence.models["bert"].folds[1].histories[1] = []
     assert seed_noise(evidence) == {}
 
 

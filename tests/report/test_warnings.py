@@ -7,24 +7,28 @@ import pytest
 from fabricate import fabricate
 
 from foldwise.config.competition import load_competition
-from foldwise.files import write_json
 from foldwise.report.warnings import tuned_path, tuned_settings
 from foldwise.stages.report import STAGE, report
+from foldwise.tuning.record import TuneRecord
 
 CLASSES = ["EAP", "HPL", "MWS"]
 SETTINGS = ('models=["prior", "logreg"]', "report.bootstrap=100")
-RECORD = {
-    "trials": 50,
-    "metric": "log_loss",
-    "tuned": 0.41,
-    "values": {"C": [0.25], "max_iter": 150},
-}
+RECORD = TuneRecord(
+    model="logreg",
+    metric="log_loss",
+    trials=50,
+    default=0.45,
+    tuned=0.41,
+    tuned_is_optimistic="",
+    values={"C": [0.25], "max_iter": 150},
+    improves=True,
+)
 
 
 @pytest.fixture
 def tuned_run(make_run):
     run = make_run("spooky", *SETTINGS, "logreg.C=[0.25]", "logreg.max_iter=150")
-    write_json(tuned_path(run, "logreg"), RECORD)
+    RECORD.write(tuned_path(run, "logreg"))
     return run
 
 
@@ -48,6 +52,7 @@ def test_the_report_says_that_the_score_is_optimistic(tuned_run):
 
 
 def test_after_a_nested_search_it_says_by_how_much(tuned_run):
-    write_json(tuned_path(tuned_run, "logreg"), RECORD | {"nested": 0.4321, "optimism": 0.0221})
+    nested = RECORD.replace(nested=0.4321, optimism=0.0221)
+    nested.write(tuned_path(tuned_run, "logreg"))
     said = tuned_settings(tuned_run)[0]
     assert "log_loss 0.4321" in said and "+0.0221" in said

@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from fabricate import bare_audit
 
 from foldwise.files import read_json
 from foldwise.scoring import leakcheck
@@ -29,17 +30,17 @@ def test_twins_across_folds_and_files_are_counted_and_named():
     test = table([values[5], *texts(9, seed=1)])
     folds = np.repeat([0, 1], 20)
     (found,) = leakcheck.twins(table(values), test, folds, ["text"])
-    assert found["exact_across_folds"] == 2
-    assert found["near_across_folds"] == 2
-    assert found["exact_test_in_train"] == 1
-    assert found["examples"] == [["r0", "r20"], ["r1", "r21"]]
+    assert found.exact_across_folds == 2
+    assert found.near_across_folds == 2
+    assert found.exact_test_in_train == 1
+    assert found.examples == [["r0", "r20"], ["r1", "r21"]]
 
 
 def test_twins_within_a_fold_leak_nothing():
     values = texts(40)
     values[1] = values[0]
     (found,) = leakcheck.twins(table(values), None, np.repeat([0, 1], 20), ["text"])
-    assert found["exact_across_folds"] == found["near_across_folds"] == 0
+    assert found.exact_across_folds == found.near_across_folds == 0
 
 
 def test_random_folds_flatter_where_groups_carry_the_label_and_not_where_they_do_not():
@@ -50,11 +51,11 @@ def test_random_folds_flatter_where_groups_carry_the_label_and_not_where_they_do
     shared = np.array([topics[g] for g in groups], dtype=object)
     leaky = np.repeat(generator.integers(0, 2, 60), 10)
     found = leakcheck.split_gap([shared], leaky, groups, folds, 2, seed=0)
-    assert found["low"] > 0
-    assert found["random_accuracy"] > found["grouped_accuracy"] + 0.2
+    assert found.low > 0
+    assert found.random_accuracy > found.grouped_accuracy + 0.2
     fair = generator.integers(0, 2, 600)
     found = leakcheck.split_gap([shared], fair, groups, folds, 2, seed=0)
-    assert abs(found["random_accuracy"] - found["grouped_accuracy"]) < 0.1
+    assert abs(found.random_accuracy - found.grouped_accuracy) < 0.1
     assert leakcheck.split_gap([shared], fair, np.arange(600), folds, 2, seed=0) is None
 
 
@@ -62,11 +63,11 @@ def test_a_shifted_test_file_is_told_from_the_training_rows_and_a_fair_one_is_no
     fair = np.array(texts(600, seed=3), dtype=object)
     is_test = np.arange(600) % 3 == 0
     found = leakcheck.shift([fair], np.arange(600), is_test, seed=0)
-    assert 0.4 < found["auc"] < 0.6
+    assert 0.4 < found.auc < 0.6
     shifted = fair.copy()
     shifted[is_test] = [f"{text} newer" for text in fair[is_test]]
     found = leakcheck.shift([shifted], np.arange(600), is_test, seed=0)
-    assert found["low"] > 0.9
+    assert found.low > 0.9
     assert leakcheck.shift([fair[:60]], np.arange(60), np.arange(60) < 5, seed=0) is None
 
 
@@ -81,17 +82,17 @@ def test_a_label_written_into_the_text_is_found():
         dtype=object,
     )
     found = leakcheck.giveaway_words({"text": values}, labels, ["x", "y", "z"])
-    assert found[2]["word"] == "answer"
-    assert found[2]["j"] == 1
-    assert found[0]["j"] < 0.5
+    assert found[2].word == "answer"
+    assert found[2].j == 1
+    assert found[0].j < 0.5
 
 
 def test_a_file_sorted_by_label_shows_in_the_place_of_its_rows():
     labels = np.repeat([0, 1], 50)
     numbers = {"place in the file": np.arange(100.0), "noise": np.random.default_rng(0).random(100)}
-    found = {f["number"]: f for f in leakcheck.single_numbers(numbers, labels, ["x", "y"])}
-    assert found["place in the file"]["auc"] == 1
-    assert found["noise"]["auc"] < 0.7
+    found = {f.number: f for f in leakcheck.single_numbers(numbers, labels, ["x", "y"])}
+    assert found["place in the file"].auc == 1
+    assert found["noise"].auc < 0.7
 
 
 @pytest.fixture
@@ -102,7 +103,7 @@ def cleaned(make_run):
     frame = table(texts(90)).assign(label=labels)
     run.clean.mkdir(parents=True)
     frame.to_parquet(run.clean / "train.parquet")
-    (run.clean / "audit.json").write_text('{"classes": ["EAP", "HPL", "MWS"]}')
+    bare_audit(["EAP", "HPL", "MWS"], 90).write(run.clean / "audit.json")
     folds = frame[["id", "group"]].assign(fold=(np.arange(90) // 3 % 3).astype(np.int8))
     folds.to_parquet(run.folds)
     return run
@@ -129,4 +130,4 @@ def test_random_folds_score_better_than_grouped_ones_on_repeated_prompts(real_da
         frame[name].astype(str).to_numpy() for name in ("prompt", "response_a", "response_b")
     ]
     found = leakcheck.split_gap(columns, labels, groups, groups % 3, 3, seed=0)
-    assert found["low"] > 0.02
+    assert found.low > 0.02

@@ -44,8 +44,8 @@ def test_intervals_of_a_difference_cover_it_over_groups_and_not_over_rows():
         right = {"good": good.argmax(1) == labels, "bad": bad.argmax(1) == labels}
         for name, codes in (("groups", CODES), ("rows", np.arange(len(CODES)))):
             (pair,) = differences(losses, right, GroupBootstrap(codes, 400, seed=i))
-            sign = 1 if pair["better"] == "good" else -1
-            low, high = sorted((sign * pair["low"], sign * pair["high"]))
+            sign = 1 if pair.better == "good" else -1
+            low, high = sorted((sign * pair.low, sign * pair.high))
             covered[name] += low <= true <= high
     assert 0.93 <= covered["groups"] / draws <= 0.97
     assert covered["rows"] / draws < 0.85
@@ -129,14 +129,14 @@ def test_a_paired_f1_difference_is_steadier_than_the_scores_are():
     f1 = {name: scores(labels, q)["f1_macro"] for name, q in p.items()}
     drawn = {name: drawn_scores(labels, q, bootstrap) for name, q in p.items()}
     (found,) = f1_differences([("better", "other")], f1, drawn, bootstrap)
-    assert found["f1_difference"] == pytest.approx(
+    assert found.f1_difference == pytest.approx(
         scores(labels, better)["f1_macro"] - scores(labels, noise)["f1_macro"]
     )
-    assert 0 < found["f1_low"] < found["f1_difference"] < found["f1_high"]
+    assert 0 < found.f1_low < found.f1_difference < found.f1_high
     low, high = intervals(labels, better, bootstrap)["f1_macro"]
-    assert found["f1_high"] - found["f1_low"] < high - low
+    assert found.f1_high - found.f1_low < high - low
     (same,) = f1_differences([("other", "other")], f1, drawn, bootstrap)
-    assert list(same.values()) == [0, 0, 0]
+    assert list(same.plain().values()) == [0, 0, 0]
 
 
 def test_readings_say_no_more_than_the_numbers():
@@ -146,7 +146,7 @@ def test_readings_say_no_more_than_the_numbers():
     losses["c"] = losses["a"] + 0.5 * generator.normal(size=400)
     right = {name: generator.random(400) < 0.5 for name in losses}
     bootstrap = GroupBootstrap(np.arange(400), 300)
-    said = {(d["better"], d["other"]): d for d in differences(losses, right, bootstrap)}
-    assert said["a", "b"]["reading"].startswith("a is better")
+    said = {(d.better, d.other): d for d in differences(losses, right, bootstrap)}
+    assert said["a", "b"].reading.startswith("a is better")
     between = said.get(("a", "c")) or said["c", "a"]
-    assert (between["low"] > 0) == (between["reading"] != "no clear difference")
+    assert (between.low > 0) == (between.reading != "no clear difference")

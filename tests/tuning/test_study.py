@@ -40,11 +40,11 @@ def test_it_finds_better_settings_and_writes_what_run_takes(tuner):
 
     ours = tuner("logreg.C=[0.0001]")
     report = tune(ours, 6, nested=False)
-    assert report["improves"]
-    assert report["tuned"] < report["default"]
+    assert report.improves
+    assert report.tuned < report.default
     override = ours.run.output / "tune" / "logreg.toml"
     loaded = load_competition("spooky", SETTINGS, overrides=[override])
-    assert list(loaded.logreg.C) == report["values"]["C"]
+    assert list(loaded.logreg.C) == report.values["C"]
     lines = describe(report, override)
     assert "optimistic" in lines[0]
     assert "--nested" in lines[1]
@@ -75,8 +75,8 @@ def test_the_nested_score_says_how_optimistic_the_tuned_one_is(tuner):
 
     ours = tuner("logreg.C=[0.0001]")
     report = tune(ours, 3, nested=True)
-    assert report["optimism"] == pytest.approx(report["nested"] - report["tuned"])
-    assert report["difference_low"] <= report["difference"] <= report["difference_high"]
+    assert report.optimism == pytest.approx(report.nested - report.tuned)
+    assert report.difference_low <= report.difference <= report.difference_high
     assert any("nested" in line for line in describe(report, ours.run.output))
 
 
@@ -126,15 +126,15 @@ def test_a_trial_that_is_worse_on_its_first_fold_is_given_up_there(tuner, monkey
     assert fitted == [0, 1, 2] * 6 + [0]
     states = [trial.state.name for trial in trials(ours)]
     assert states == ["COMPLETE"] * 5 + ["PRUNED"]
-    assert report["tuned"] == 0.5 and not report["improves"]
+    assert report.tuned == 0.5 and not report.improves
 
 
 def test_an_accuracy_is_tuned_upwards(tuner):
     from foldwise.tuning.study import tune
 
     report = tune(tuner("metric=accuracy", "logreg.C=[0.0001]"), 4, nested=False)
-    assert report["tuned"] >= report["default"] or not report["improves"]
-    assert 0 <= report["tuned"] <= 1
+    assert report.tuned >= report.default or not report.improves
+    assert 0 <= report.tuned <= 1
 
 
 def test_what_is_not_up_to_date_is_not_tuned_on(tuner):

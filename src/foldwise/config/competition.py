@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from foldwise.config.overrides import merge, override, parse_setting, read
+from foldwise.config.overrides import Table, merge, override, parse_setting, read
 from foldwise.config.roster import KINDS
 from foldwise.config.sections import (
     BertConfig,
@@ -78,7 +78,7 @@ class Competition(Section):
         return self
 
     @classmethod
-    def restore(cls, values: dict[str, Any]) -> "Competition":
+    def restore(cls, values: Table) -> "Competition":
         """Return the configuration that `model_dump(mode="json")` wrote.
 
         A key that came after it was written takes its default.
@@ -86,7 +86,7 @@ class Competition(Section):
         default = read(COMPETITIONS / "default.toml")
         return cls.model_validate(_tuples(merge(default, values)))
 
-    def section(self, *names: str) -> dict[str, Any]:
+    def section(self, *names: str) -> Table:
         """Return the named sections or top-level keys as plain data, for hashing and storing."""
         whole = self.model_dump(mode="json")
         return {name: whole[name] for name in names}
@@ -145,9 +145,7 @@ def change_competition(competition: Competition, settings: Iterable[str]) -> Com
     return competition
 
 
-def with_section(
-    competition: Competition, section: str, values: dict[str, Any], origin: str
-) -> Competition:
+def with_section(competition: Competition, section: str, values: Table, origin: str) -> Competition:
     """Return a competition with other values in one section, checked like a file's."""
     return _validate(merge(competition.model_dump(mode="json"), {section: values}), origin)
 
@@ -211,15 +209,13 @@ def _check_pair(pair: PairConfig, data: DataConfig) -> None:
         raise ValueError("pair.swap: name two of the classes (one-hot columns, or data.classes)")
 
 
-def _apply(
-    values: dict[str, Any], default: dict[str, Any], change: dict[str, Any], origin: str
-) -> tuple[dict[str, Any], Competition]:
+def _apply(values: Table, default: Table, change: Table, origin: str) -> tuple[Table, Competition]:
     """Return the changed values and the competition they make, so that a fault has one origin."""
     values = override(values, default, change, origin)
     return values, _validate(values, origin)
 
 
-def _validate(values: dict[str, Any], origin: str) -> Competition:
+def _validate(values: Table, origin: str) -> Competition:
     try:
         return Competition.model_validate(_tuples(values))
     except ValidationError as error:

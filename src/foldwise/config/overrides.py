@@ -8,8 +8,10 @@ from typing import Any
 
 from foldwise.errors import UserError, nearest, require
 
+Table = dict[str, Any]  # a configuration, or a section of one, as TOML holds it
 
-def read(path: Path) -> dict[str, Any]:
+
+def read(path: Path) -> Table:
     """Return the tables of a TOML file, or raise a `UserError` that names it."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
@@ -19,7 +21,7 @@ def read(path: Path) -> dict[str, Any]:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None
 
 
-def merge(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
+def merge(base: Table, change: Table) -> Table:
     """Return `base` with the values of `change`, table by table; neither is altered."""
     merged = dict(base)
     for key, value in change.items():
@@ -28,9 +30,7 @@ def merge(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def override(
-    values: dict[str, Any], known: dict[str, Any], change: dict[str, Any], origin: str
-) -> dict[str, Any]:
+def override(values: Table, known: Table, change: Table, origin: str) -> Table:
     """Merge `change` into `values`, unless it holds a key that `known` does not.
 
     Parameters
@@ -53,7 +53,7 @@ def override(
     return merge(values, change)
 
 
-def parse_setting(setting: str) -> dict[str, Any]:
+def parse_setting(setting: str) -> Table:
     """Return `section.key=value` as tables; the value is TOML, a bare word is a string."""
     key, equals, text = setting.partition("=")
     require(bool(equals) and bool(key.strip()), f"--set {setting}: write section.key=value")
@@ -66,7 +66,7 @@ def parse_setting(setting: str) -> dict[str, Any]:
     return value
 
 
-def as_toml(values: dict[str, Any], comment: str = "") -> str:
+def as_toml(values: Table, comment: str = "") -> str:
     """Return a configuration as TOML, whose strings, numbers and lists are those of JSON here.
 
     Parameters
@@ -89,7 +89,7 @@ def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
-def _check_keys(values: dict[str, Any], known: dict[str, Any], origin: str) -> None:
+def _check_keys(values: Table, known: Table, origin: str) -> None:
     flat = list(_flatten(known))
     sections = [key for key, value in known.items() if isinstance(value, dict)]
     for key, value in values.items():
@@ -112,7 +112,7 @@ def _refuse(key: str, known: list[str], origin: str) -> None:
     raise UserError(f"{origin}: unknown key {key!r}{hint}")
 
 
-def _flatten(values: dict[str, Any]) -> Iterator[str]:
+def _flatten(values: Table) -> Iterator[str]:
     for key, value in values.items():
         if isinstance(value, dict):
             yield from (f"{key}.{sub}" for sub in value)

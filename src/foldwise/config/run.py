@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from foldwise.config.competition import Competition, change_competition
+from foldwise.config.manifest import Manifest
 from foldwise.config.roster import PRIOR
-from foldwise.errors import require
-from foldwise.files import read_json
+from foldwise.errors import UserError, require
 from foldwise.hashing import content_hash
 
 
@@ -96,22 +96,20 @@ def finished(output: Path, input: Path | None = None, settings: Sequence[str] = 
     Raises
     ------
     UserError
-        No finished run is there.
+        No finished run is there, or one of another version of foldwise.
     """
     require(output.is_dir(), f"{output}: no such folder")
-    manifest = read_json(output / "manifest.json")
+    manifest = Manifest.read_if_there(output / "manifest.json")
     done = (output / "ensemble" / "weights.json").exists() and (output / "folds.parquet").exists()
-    require(
-        bool(manifest) and done,
-        f"{output}: no finished run is there; `run` it up to the ensemble stage first",
-    )
-    values = manifest["config"]
-    foreign_models = (read_json(output / "clean" / "audit.json") or {}).get("foreign")
-    if foreign_models:
+    if manifest is None or not done:
+        raise UserError(
+            f"{output}: no finished run is there; `run` it up to the ensemble stage first"
+        )
+    if manifest.foreign:
         # Their names are not those of the pipeline's models.
-        plain = Competition.restore(values | {"models": [PRIOR]})
-        models = (PRIOR, *foreign_models)
+        plain = Competition.restore(manifest.config | {"models": [PRIOR]})
+        models = (PRIOR, *manifest.foreign)
         competition = change_competition(plain, settings).model_copy(update={"models": models})
         return Run(competition, output, output)
-    competition = change_competition(Competition.restore(values), settings)
-    return Run.of(competition, input, output, rows=manifest["rows"])
+    competition = change_competition(Competition.restore(manifest.config), settings)
+    return Run.of(competition, input, output, rows=manifest.rows)

@@ -6,7 +6,6 @@ Writes models/<model>/oof.parquet, test.parquet, metrics.json, history.csv
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import joblib
 import numpy as np
@@ -14,11 +13,13 @@ import pandas as pd
 
 from foldwise.config.run import Run, Unit
 from foldwise.crossval import engine
+from foldwise.crossval.records import FoldRecord, ModelRecord, PlanRecord
 from foldwise.crossval.stored import is_stored
 from foldwise.crossval.unit import run_unit
 from foldwise.data.cleaned import class_names, read_labels, table_path
-from foldwise.files import read_json, remove, write_csv, write_json, write_parquet
+from foldwise.files import remove, write_csv, write_parquet
 from foldwise.scoring.metrics import check_probabilities, scores
+from foldwise.scoring.scores import Scores
 
 
 def assemble(run: Run, model: str) -> None:
@@ -32,7 +33,7 @@ def assemble(run: Run, model: str) -> None:
     notes = _fill_dropped(oof, _dropped(run, model), labels, classes)
     probabilities = oof[classes].to_numpy()
     check_probabilities(probabilities, f"{model}, out of fold")
-    folds = [read_json(folder / "metrics.json") for folder in folders]
+    folds = [FoldRecord.read(folder / "metrics.json") for folder in folders]
     write_parquet(run.model(model) / "oof.parquet", oof)
     tests = [folder / "test.parquet" for folder in folders]
     if tests[0].exists():
@@ -42,20 +43,19 @@ def assemble(run: Run, model: str) -> None:
         write_parquet(run.model(model) / "test.parquet", test)
     else:
         remove(run.model(model) / "test.parquet")
-    metrics = {
-        "model": model,
-        "classes": classes,
-        "overall": scores(labels, probabilities),
-        "train_seconds": sum(f["train_seconds"] for f in folds),
-        "predict_seconds": sum(f["predict_seconds"] for f in folds),
-        "predict_rows": len(oof),
-        "peak_memory_mb": max(f["peak_memory_mb"] for f in folds),
-        "device": folds[0].get("device", "cpu"),
-        "notes": notes + sorted({note for f in folds for note in f.get("notes", [])}),
-        "folds": folds,
-    }
     write_history(run.model(model) / "history.csv", folds)
-    write_json(run.model(model) / "metrics.json", metrics)
+    ModelRecord(
+        model=model,
+        classes=classes,
+        overall=Scores(**scores(labels, probabilities)),
+        train_seconds=sum(fold.train_seconds for fold in folds),
+        predict_seconds=sum(fold.predict_seconds for fold in folds),
+        predict_rows=len(oof),
+        peak_memory_mb=max(fold.peak_memory_mb for fold in folds),
+        device=folds[0].device,
+        notes=notes + sorted({note for fold in folds for note in fold.notes}),
+        folds=folds,
+    ).write(run.model(model) / "metrics.json")
 
 
 def outputs(run: Run, models: Sequence[str]) -> list[Path]:
@@ -71,8 +71,8 @@ def outputs(run: Run, models: Sequence[str]) -> list[Path]:
 
 def _dropped(run: Run, model: str) -> list[int]:
     """Folds that a time budget left out."""
-    plan = read_json(run.model(model) / "plan.json")
-    return plan["dropped"] if plan else []
+    plan = PlanRecord.read_if_usable(run.model(model) / "plan.json")
+    return plan.dropped if plan else []
 
 
 def _fitted_folds(run: Run, model: str) -> list[Path]:
@@ -98,14 +98,12 @@ def _fill_dropped(
     ]
 
 
-def history_table(folds: list[dict[str, Any]]) -> pd.DataFrame:
+def history_table(folds: list[FoldRecord]) -> pd.DataFrame:
     """Return a row for each point of each fold's curves.
 
     Parameters
     ----------
-    folds : list of dict
-        `metrics.json` of each fold: `fold`, `history`, and `histories` where several seeds were
-        trained.
+    folds : list of FoldRecord
 
     Returns
     -------
@@ -115,13 +113,12 @@ def history_table(folds: list[dict[str, Any]]) -> pd.DataFrame:
     """
     points = []
     for fold in folds:
-        curves = fold.get("histories") or [fold.get("history", [])]
-        for seed, curve in enumerate(curves):
-            points += [{"fold": fold["fold"], "seed": seed, **point} for point in curve]
+        for seed, curve in enumerate(fold.curves):
+            points += [{"fold": fold.fold, "seed": seed, **point} for point in curve]
     return pd.DataFrame(points)
 
 
-def write_history(path: Path, folds: list[dict[str, Any]]) -> None:
+def write_history(path: Path, folds: list[FoldRecord]) -> None:
     """Write the table as csv, atomically; no file where there is no curve."""
     curves = history_table(folds)
     if not len(curves):

@@ -6,7 +6,6 @@ in the same place as after a local run, so the nodes need no folder in common.
 """
 
 import contextlib
-import json
 import shutil
 import socket
 import tempfile
@@ -19,7 +18,8 @@ import numpy as np
 
 from foldwise.config.roster import KINDS
 from foldwise.config.run import Run, Unit
-from foldwise.crossval.stored import is_fitted, keys_of, unit_keys
+from foldwise.crossval.records import UnitRecord
+from foldwise.crossval.stored import is_fitted, unit_keys
 from foldwise.crossval.unit import run_unit
 from foldwise.data.cleaned import table_path
 from foldwise.errors import UserError, require
@@ -90,7 +90,7 @@ def _received(ray: Any, run: Run, unit: Unit, task: Any) -> Exception | None:
         first = str(error).strip().splitlines()[0]
         name = f"{unit.model}, fold {unit.fold}"
         return UserError(f"{name}: lost {_RETRIES + 1} times with its node: {first}")
-    if keys_of(json.loads(files["unit.json"].tobytes())) != unit_keys(run, unit):
+    if UnitRecord.model_validate_json(files["unit.json"].tobytes()).keys != unit_keys(run, unit):
         return UserError(
             f"node {host}: other code or other package versions than here; install the same"
         )

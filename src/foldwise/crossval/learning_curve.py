@@ -4,21 +4,21 @@ Reads  what a (model, fold) unit reads, and models/<model>/oof.parquet for the f
 Writes learning_curve.json, kept while nothing it depends on changes
 """
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 from joblib import Parallel, cpu_count, delayed
 
+from foldwise.config.record import Record
 from foldwise.config.roster import KINDS
 from foldwise.config.run import Run, Unit
 from foldwise.crossval.stored import fit_key
 from foldwise.crossval.unit import fit_and_predict, resources, scratch_folder
 from foldwise.data.cleaned import class_names
 from foldwise.features import rows
-from foldwise.files import read_json, remove, write_json
+from foldwise.files import remove
 from foldwise.hashing import code_hash, content_hash
 from foldwise.scoring.bootstrap import GroupBootstrap
+from foldwise.scoring.intervals import Gain
 from foldwise.scoring.metrics import row_log_loss
 from foldwise.terminal import track
 
@@ -28,9 +28,28 @@ SHARES = (0.125, 0.25, 0.5)
 _FEWEST_OF_A_CLASS = 5  # training rows below which inner splits of a small share break down
 
 
+class CurvePoint(Record):
+    """A model fitted on a share of the training rows of every fold."""
+
+    model: str
+    share: float
+    rows: int
+    log_loss: float
+    low: float
+    high: float
+
+
+class LearningCurve(Record):
+    """Log loss against training rows."""
+
+    key: str  # hash of all that it depends on
+    points: list[CurvePoint]
+    last_doubling: dict[str, Gain]  # what the second half of the rows bought, by model
+
+
 def learning_curve(
     run: Run, labels: np.ndarray, losses: dict[str, np.ndarray], bootstrap: GroupBootstrap
-) -> dict[str, Any]:
+) -> LearningCurve:
     """Return log loss against training rows for the models that are quick to fit.
 
     Parameters
@@ -40,12 +59,6 @@ def learning_curve(
     losses : dict of str to ndarray of float, shape (n,)
         Log loss of each row at full size, by model.
     bootstrap : GroupBootstrap
-
-    Returns
-    -------
-    dict
-        `points` (model, share, rows, log_loss, low, high) and, by model, `last_doubling`: how
-        much the second half of the data lowered the log loss, with its paired interval.
     """
     models = [name for name in run.competition.models if KINDS[name].cheap]
     folds = pd.read_parquet(run.folds)["fold"].to_numpy()
@@ -53,8 +66,8 @@ def learning_curve(
     code = code_hash("foldwise.crossval.learning_curve")
     key = content_hash(SHARES, bootstrap.draws, bootstrap.confidence, keys, code)
     path = run.output / "learning_curve.json"
-    stored = read_json(path)
-    if stored and stored["key"] == key:
+    stored = LearningCurve.read_if_usable(path)
+    if stored and stored.key == key:
         return stored
     fitted = _fit_all(run, models, labels, folds)
     points, doubling = [], {}
@@ -66,14 +79,15 @@ def learning_curve(
                 continue
             n, loss = made
             low, high = bootstrap.interval_of_mean(loss)
-            point = {"model": name, "share": share, "rows": round(n)}
-            points.append(point | {"log_loss": float(loss.mean()), "low": low, "high": high})
+            points.append(
+                CurvePoint(
+                    model=name, share=share, rows=round(n), log_loss=loss.mean(), low=low, high=high
+                )
+            )
         if fitted[name, 0.5] is not None:
-            gain = fitted[name, 0.5][1] - losses[name]
-            low, high = bootstrap.interval_of_mean(gain)
-            doubling[name] = {"gain": float(gain.mean()), "low": low, "high": high}
-    found = {"key": key, "points": points, "last_doubling": doubling}
-    write_json(path, found)
+            doubling[name] = Gain.of(fitted[name, 0.5][1] - losses[name], bootstrap)
+    found = LearningCurve(key=key, points=points, last_doubling=doubling)
+    found.write(path)
     return found
 
 

@@ -16,11 +16,12 @@ from foldwise.backbone.device import workers
 from foldwise.config.competition import Competition
 from foldwise.config.run import Run, Unit, config_hash
 from foldwise.crossval.assembly import assemble, fit_models
+from foldwise.crossval.records import PlannedFold, PlanRecord
 from foldwise.crossval.stored import is_fitted, is_stored
 from foldwise.crossval.unit import run_unit
 from foldwise.data.cleaned import table_path
 from foldwise.errors import UserError
-from foldwise.files import read_json, remove, write_json
+from foldwise.files import remove
 from foldwise.finetune import disk, distributed
 from foldwise.finetune.allowance import Allowance
 from foldwise.finetune.budget import BudgetPlan, Cost, DoesNotFit, clock, shrink
@@ -169,10 +170,10 @@ def _key(run: Run, model: str) -> str:
 
 def _recorded(run: Run, model: str) -> dict[int, BudgetPlan]:
     """Return what the folds of an earlier run with a time budget were trained with."""
-    found = read_json(run.model(model) / "plan.json")
-    if not found or found["key"] != _key(run, model):
+    found = PlanRecord.read_if_usable(run.model(model) / "plan.json")
+    if found is None or found.key != _key(run, model):
         return {}
-    return {int(fold): BudgetPlan(**plan) for fold, plan in found["folds"].items()}
+    return {fold: BudgetPlan(**dict(plan)) for fold, plan in found.folds.items()}
 
 
 def _record(run: Run, model: str, plans: dict[int, BudgetPlan], left_out: list[int]) -> None:
@@ -182,9 +183,9 @@ def _record(run: Run, model: str, plans: dict[int, BudgetPlan], left_out: list[i
     if not less and not left_out:
         remove(run.model(model) / "plan.json")
         return
-    folds = {str(fold): asdict(plan) for fold, plan in sorted(plans.items())}
-    record = {"key": _key(run, model), "folds": folds, "dropped": sorted(left_out)}
-    write_json(run.model(model) / "plan.json", record)
+    folds = {fold: PlannedFold(**asdict(plan)) for fold, plan in sorted(plans.items())}
+    record = PlanRecord(key=_key(run, model), folds=folds, dropped=sorted(left_out))
+    record.write(run.model(model) / "plan.json")
 
 
 def _threads(jobs: int) -> int:

@@ -13,13 +13,14 @@ from typing import Any
 
 import numpy as np
 
+from foldwise.config.record import FORMAT
 from foldwise.config.roster import KINDS
 from foldwise.config.run import Run, Unit
 from foldwise.crossval import class_weights
+from foldwise.crossval.records import Keys, ModelRecord, UnitRecord
 from foldwise.data.cleaned import table_path
 from foldwise.errors import UserError, require
-from foldwise.features.rows import TABLE_MODULE, Rows
-from foldwise.files import read_json, write_json
+from foldwise.features.rows import TABLE_MODULE, FeatureRecord, Rows
 from foldwise.hashing import code_hash, content_hash, file_hash
 from foldwise.models.model import model_class
 
@@ -28,22 +29,6 @@ SHARED_SECTIONS = ("name", "seed", "metric", "data", "pair", "clean", "weights")
 _WITHOUT_EFFECT = (
     "workers", "over_budget", "train", "test", "sample_submission", "download",
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Keys:
-    """Hashes of what a stored unit depends on.
-
-    Attributes
-    ----------
-    fit : str
-        Of everything that decides the fitted model and its prediction of the left-out fold.
-    predict : str
-        Of that and of the test rows.
-    """
-
-    fit: str
-    predict: str
 
 
 def unit_keys(run: Run, unit: Unit) -> Keys:
@@ -74,8 +59,8 @@ def _read_by(run: Run, model: str, split: str) -> list[Any]:
     """Return hashes of what a model reads of the training or the test rows."""
     hashes: list[Any] = [file_hash(table_path(run, split))]
     if KINDS[model].uses_features:
-        record = read_json(run.features / "features.json")
-        content = record["content"] if record else {}
+        record = FeatureRecord.read_if_there(run.features / "features.json")
+        content = record.content if record else {}
         hashes.append({k: v for k, v in content.items() if k.startswith(f"{split}/")})
     return hashes
 
@@ -83,7 +68,7 @@ def _read_by(run: Run, model: str, split: str) -> list[Any]:
 def is_stored(run: Run, unit: Unit) -> bool:
     """Whether a unit's results are there, whole, and still what they would be."""
     record = _fitted_record(run, unit)
-    return record is not None and record.get("predict_key") == unit_keys(run, unit).predict
+    return record is not None and record.predict_key == unit_keys(run, unit).predict
 
 
 def is_fitted(run: Run, unit: Unit) -> bool:
@@ -94,26 +79,27 @@ def is_fitted(run: Run, unit: Unit) -> bool:
     return _fitted_record(run, unit) is not None
 
 
-def _fitted_record(run: Run, unit: Unit) -> dict[str, Any] | None:
-    record = read_json(run.fold(*unit) / "unit.json")
-    if run.force or not isinstance(record, dict) or record.get("fit_key") != fit_key(run, unit):
+def _fitted_record(run: Run, unit: Unit) -> UnitRecord | None:
+    record = UnitRecord.read_if_usable(run.fold(*unit) / "unit.json")
+    if run.force or record is None or record.fit_key != fit_key(run, unit):
         return None
-    return record if record.get("files") == folder_hashes(run.fold(*unit)) else None
+    return record if record.files == folder_hashes(run.fold(*unit)) else None
 
 
 def write_record(
     folder: Path, run: Run, unit: Unit, classes: list[str], factors: np.ndarray, keys: Keys
 ) -> None:
     """Write `unit.json` beside the other files of a unit, which are hashed in it."""
-    record = {
-        "model": unit.model,
-        "classes": classes,
-        "prior_correction": factors.tolist(),
-        "config": run.competition.model_dump(mode="json"),
-        "fit_key": keys.fit,
-        "predict_key": keys.predict,
-    }
-    _write_record(folder, record)
+    UnitRecord(
+        format=FORMAT,
+        model=unit.model,
+        classes=classes,
+        prior_correction=factors.tolist(),
+        config=run.competition.model_dump(mode="json"),
+        fit_key=keys.fit,
+        predict_key=keys.predict,
+        files=folder_hashes(folder),
+    ).write(folder / "unit.json")
 
 
 def copy_fit(folder: Path, target: Path) -> None:
@@ -142,18 +128,10 @@ def folder_hashes(folder: Path) -> dict[str, str | None]:
 
 def stamp(folder: Path, predict_key: str | None = None) -> None:
     """Make a copy of a stored unit whose files were changed on purpose whole again."""
-    record = read_json(folder / "unit.json")
-    changes = {} if predict_key is None else {"predict_key": predict_key}
-    _write_record(folder, record | changes)
-
-
-def _write_record(folder: Path, record: dict[str, Any]) -> None:
-    write_json(folder / "unit.json", record | {"files": folder_hashes(folder)})
-
-
-def keys_of(record: dict[str, Any]) -> Keys:
-    """Return the keys under which a unit was stored."""
-    return Keys(record["fit_key"], record["predict_key"])
+    path = folder / "unit.json"
+    record = UnitRecord.read(path)
+    changes = {"predict_key": predict_key or record.predict_key, "files": folder_hashes(folder)}
+    record.replace(**changes).write(path)
 
 
 @dataclass(frozen=True)
@@ -178,9 +156,9 @@ class FittedUnit:
     def load(cls, name: str, folder: Path, classes: list[str]) -> "FittedUnit":
         """Read a fold's folder, or refuse one whose classes are not `classes`."""
         record = read_record(folder)
-        if record["classes"] != classes:
-            raise UserError(f"{folder}: its classes are {record['classes']}, not {classes}")
-        return cls(name, model_class(name).load(folder), np.array(record["prior_correction"]))
+        if record.classes != classes:
+            raise UserError(f"{folder}: its classes are {record.classes}, not {classes}")
+        return cls(name, model_class(name).load(folder), np.array(record.prior_correction))
 
     def predict(self, rows: Rows) -> np.ndarray:
         """Return class probabilities, float64, shape (n, C); labels of the rows stay unseen."""
@@ -193,18 +171,19 @@ def counted_folds(folder: Path) -> list[Path]:
     A run with fewer folds, or one that a time budget cut short, leaves those of an earlier one.
     """
     stored = sorted(path for path in folder.glob("fold-*") if (path / "unit.json").exists())
-    scored = read_json(folder / "metrics.json")
-    if not scored:
+    scored = ModelRecord.read_if_there(folder / "metrics.json")
+    if scored is None:
         return stored
-    counted = {f"fold-{fold['fold']}" for fold in scored["folds"]}
+    counted = {f"fold-{fold.fold}" for fold in scored.folds}
     return [path for path in stored if path.name in counted]
 
 
-def read_record(folder: Path) -> dict[str, Any]:
+def read_record(folder: Path) -> UnitRecord:
     """Return what is known of a stored fold, whose files must be those that were stored."""
-    record = read_json(folder / "unit.json")
+    again = "run again to fit the fold anew"
+    record = UnitRecord.read(folder / "unit.json", again)
     require(
-        isinstance(record, dict) and record.get("files") == folder_hashes(folder),
-        f"{folder}: its files are not those that the run stored; run again to fit the fold anew",
+        record.files == folder_hashes(folder),
+        f"{folder}: its files are not those that the run stored; {again}",
     )
     return record

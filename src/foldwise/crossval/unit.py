@@ -19,12 +19,13 @@ from threadpoolctl import threadpool_limits
 from foldwise.config.roster import KINDS
 from foldwise.config.run import Run, Unit
 from foldwise.crossval import class_weights, stored
+from foldwise.crossval.records import FoldRecord
 from foldwise.crossval.stored import FittedUnit
 from foldwise.data.cleaned import class_names, table_path
 from foldwise.errors import UserError
 from foldwise.features import rows
 from foldwise.features.rows import Rows
-from foldwise.files import atomic, remove, write_json
+from foldwise.files import atomic, remove
 from foldwise.meter import Meter
 from foldwise.models.model import Task, model_class
 from foldwise.scoring.metrics import check_probabilities, scores
@@ -137,22 +138,22 @@ def _fit_anew(run: Run, unit: Unit, threads: int, allowance: "Allowance | None")
     fitted, oof = found.fitted, found.probabilities
     test = _predict_test(run, fitted, classes)
     check_probabilities(oof, f"{unit.model}, fold {unit.fold}")
-    metrics = {
-        "fold": unit.fold,
-        "rows": len(held_out),
+    record = FoldRecord(
+        fold=unit.fold,
+        rows=len(held_out),
         **scores(held_out.labels, oof),
-        "train_seconds": found.fit_meter.seconds,
-        "predict_seconds": found.predict_meter.seconds,
-        "peak_memory_mb": max(found.fit_meter.peak_memory_mb, found.predict_meter.peak_memory_mb),
+        train_seconds=found.fit_meter.seconds,
+        predict_seconds=found.predict_meter.seconds,
+        peak_memory_mb=max(found.fit_meter.peak_memory_mb, found.predict_meter.peak_memory_mb),
         **fitted.model.info,
-    }
+    )
     with atomic(run.fold(*unit)) as partial:
         partial.mkdir(parents=True)
         fitted.model.save(partial)
         _store(partial / "oof.parquet", held_out.ids, oof, classes)
         if test is not None:
             _store(partial / "test.parquet", *test, classes)
-        write_json(partial / "metrics.json", metrics)
+        record.write(partial / "metrics.json")
         stored.write_record(partial, run, unit, classes, fitted.factors, keys)
     remove(scratch_folder(run, unit))
 

@@ -1,10 +1,9 @@
 """What was found in the data: duplicates, conflicts, balance, lengths, overlap with the test."""
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 
+from foldwise.data.audit_record import Intake, TableAudit
 from foldwise.data.cleaning import TURN, normalise_column
 
 _QUANTILES = {"min": 0, "5 %": 5, "25 %": 25, "median": 50, "75 %": 75, "95 %": 95, "max": 100}
@@ -12,7 +11,7 @@ _SHINGLE = 5  # words; two texts are near duplicates if their smallest shingle h
 _SKETCH = 4
 
 
-def audit_table(table: pd.DataFrame, text: list[str]) -> dict[str, Any]:
+def audit_table(table: pd.DataFrame, text: list[str], intake: Intake) -> TableAudit:
     """Describe one canonical table.
 
     Parameters
@@ -21,11 +20,8 @@ def audit_table(table: pd.DataFrame, text: list[str]) -> dict[str, Any]:
         `id`, text columns, `group` and, in training, `label`.
     text : list of str
         The text columns.
-
-    Returns
-    -------
-    dict
-        Plain data for `audit.json`.
+    intake : Intake
+        What came of reading it.
     """
     exact = pd.Series(pd.factorize(pd.MultiIndex.from_frame(table[text]))[0])
     keys = [
@@ -33,7 +29,7 @@ def audit_table(table: pd.DataFrame, text: list[str]) -> dict[str, Any]:
     ]
     alike = pd.Series(pd.factorize(np.array(keys, dtype=object))[0])
     sizes = table["group"].value_counts()
-    facts: dict[str, Any] = {
+    facts: dict[str, object] = {
         "exact_duplicates": int(exact.duplicated().sum()),
         "same_but_for_case_and_punctuation": int(
             alike.duplicated().sum() - exact.duplicated().sum()
@@ -48,7 +44,7 @@ def audit_table(table: pd.DataFrame, text: list[str]) -> dict[str, Any]:
         labels = pd.Series(pd.factorize(table["label"])[0])
         facts["conflicting_labels"] = int((labels.groupby(alike).nunique() > 1).sum())
         facts["class_balance"] = {str(k): int(v) for k, v in table["label"].value_counts().items()}
-    return facts
+    return TableAudit(**dict(intake), **facts)
 
 
 def _lengths(texts: pd.Series) -> dict[str, dict[str, float]]:

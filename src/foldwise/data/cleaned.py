@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from foldwise.config.run import Run
-from foldwise.files import read_json
+from foldwise.data.audit_record import Audit
 
 
 def table_path(run: Run, split: str) -> Path:
@@ -16,7 +16,7 @@ def table_path(run: Run, split: str) -> Path:
 
 def class_names(run: Run) -> list[str]:
     """Class names in the order of the probability columns, as the clean stage found them."""
-    return read_json(run.clean / "audit.json")["classes"]
+    return Audit.read(run.clean / "audit.json").classes
 
 
 def read_labels(run: Run, classes: list[str]) -> np.ndarray:

@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from foldwise.ensemble.blend_record import BlendRecord, TriedBlend
 from foldwise.ensemble.pools import TITLES, Blend, Pool
 from foldwise.scoring.metrics import scores
+from foldwise.scoring.scores import Scores
 
 
 @dataclass(frozen=True)
@@ -81,9 +83,13 @@ def better(losses: dict[str, float], order: Sequence[str], tie: float = 1e-4) ->
 
 
 def weights_record(
-    candidates: Sequence[Candidate], best: Candidate, members: list[str], classes: list[str]
-) -> dict[str, Any]:
-    """Return what `ensemble/weights.json` holds of the blend, all but what it cost.
+    candidates: Sequence[Candidate],
+    best: Candidate,
+    members: list[str],
+    classes: list[str],
+    cost: dict[str, float],
+) -> BlendRecord:
+    """Return what `ensemble/weights.json` holds.
 
     Parameters
     ----------
@@ -93,30 +99,33 @@ def weights_record(
         The one that is used.
     members, classes : list of str
         Names of the models and of the classes, in the order of the probabilities.
+    cost : dict of str to float
+        `train_seconds`, `predict_seconds` and `peak_memory_mb`.
     """
     method, pool = best.blend.method, best.pool
     weights = _by_member(members, pool.importance())
-    return {
-        "method": method,
-        "title": best.title,
-        "classes": classes,
-        "methods": [
-            {
-                "method": candidate.blend.method,
-                "title": candidate.title,
-                "nested_log_loss": candidate.nested_log_loss,
-                "fitted_log_loss": candidate.fitted_log_loss,
-                "weights": _by_member(members, candidate.pool.importance()),
-            }
+    return BlendRecord(
+        method=method,
+        title=best.title,
+        classes=classes,
+        methods=[
+            TriedBlend(
+                method=candidate.blend.method,
+                title=candidate.title,
+                nested_log_loss=candidate.nested_log_loss,
+                fitted_log_loss=candidate.fitted_log_loss,
+                weights=_by_member(members, candidate.pool.importance()),
+            )
             for candidate in candidates
         ],
-        "weights": weights,
-        "class_weights": _by_member(members, pool.weights) if method == "stacking" else None,
-        "bias": dict(zip(classes, pool.bias.tolist(), strict=True)),
-        "temperature": 1 / max(pool.weights.sum(), 1e-12) if method == "log_linear" else 1.0,
-        "dropped": [model for model, weight in weights.items() if weight == 0],
-        "overall": best.scores,
-    }
+        weights=weights,
+        class_weights=_by_member(members, pool.weights) if method == "stacking" else None,
+        bias=dict(zip(classes, pool.bias.tolist(), strict=True)),
+        temperature=1 / max(pool.weights.sum(), 1e-12) if method == "log_linear" else 1.0,
+        dropped=[model for model, weight in weights.items() if weight == 0],
+        overall=Scores(**best.scores),
+        **cost,
+    )
 
 
 def _by_member(members: list[str], values: np.ndarray) -> dict[str, Any]:

@@ -6,7 +6,6 @@ Writes clean/, folds.parquet and models/<name>/ as the pipeline's own stages do,
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,13 +13,16 @@ import pandas as pd
 from foldwise.config.competition import COMPETITIONS, Competition, load_competition
 from foldwise.config.roster import PRIOR
 from foldwise.config.run import Run
+from foldwise.crossval.records import FoldRecord, ModelRecord
+from foldwise.data.audit_record import Audit, TableAudit
 from foldwise.data.splits import draw_folds
 from foldwise.ensemble.external import ExternalPredictions
 from foldwise.ensemble.oof_files import check_rows, read_array, read_rows
 from foldwise.errors import require
-from foldwise.files import read_json, remove, write_json, write_parquet
+from foldwise.files import remove, write_parquet
 from foldwise.meter import Meter
 from foldwise.scoring.metrics import scores
+from foldwise.scoring.scores import Scores
 
 _NO_GROUPS = (
     "The labels file has no column 'group': every row counts as independent of the others. If rows "
@@ -43,11 +45,11 @@ def write_run(predictions: ExternalPredictions, output: Path, competition: Compe
     competition : Competition
         Seed, number of folds to draw where no file names them, and options of the stages.
     """
-    audit = read_json(output / "clean" / "audit.json")
+    choose_another = "choose another --output"
+    audit = Audit.read_if_there(output / "clean" / "audit.json", choose_another)
     require(
-        audit is None or "foreign" in audit,
-        f"{output}: holds a run of the pipeline, which this would overwrite; "
-        "choose another --output",
+        audit is None or audit.foreign is not None,
+        f"{output}: holds a run of the pipeline, which this would overwrite; {choose_another}",
     )
     groups = predictions.ids if predictions.groups is None else predictions.groups
     folds = predictions.folds
@@ -69,12 +71,8 @@ def write_run(predictions: ExternalPredictions, output: Path, competition: Compe
     write_parquet(run.clean / "train.parquet", train[["id", "label", "group"]])
     write_parquet(run.folds, table.assign(fold=folds.astype(np.int8)))
     files = {name: str(path) for name, path in predictions.sources.items()}
-    record = {
-        "classes": predictions.classes,
-        "train": _audit(predictions, groups),
-        "foreign": files,
-    }
-    write_json(run.clean / "audit.json", record)
+    audit = Audit(classes=predictions.classes, train=_audit(predictions, groups), foreign=files)
+    audit.write(run.clean / "audit.json")
     with Meter() as meter:
         prior = _prior(predictions.labels, folds, len(predictions.classes))
     cost = {"train_seconds": meter.seconds, "predict_seconds": 0.0, "device": "cpu"}
@@ -134,7 +132,7 @@ def default_competition(settings: Sequence[str] = ()) -> Competition:
     return load_competition(COMPETITIONS / "default.toml", settings)
 
 
-def _audit(predictions: ExternalPredictions, groups: np.ndarray) -> dict[str, Any]:
+def _audit(predictions: ExternalPredictions, groups: np.ndarray) -> TableAudit:
     """Return what the clean stage would say of these rows."""
     n, sizes = len(predictions.ids), np.bincount(pd.factorize(groups)[0])
     counts = np.bincount(predictions.labels, minlength=len(predictions.classes)).tolist()
@@ -143,18 +141,18 @@ def _audit(predictions: ExternalPredictions, groups: np.ndarray) -> dict[str, An
         warnings.append(_NO_GROUPS)
     if predictions.folds is None:
         warnings.append(_NO_FOLDS)
-    return {
-        "rows_read": n,
-        "rows_kept": n,
-        "groups": len(sizes),
-        "largest_group": int(sizes.max()),
-        "dropped": {},
-        "filled": {},
-        "lengths": {},
-        "class_balance": dict(zip(predictions.classes, counts, strict=True)),
-        "notes": [],
-        "warnings": warnings,
-    }
+    return TableAudit(
+        rows_read=n,
+        dropped={},
+        filled={},
+        notes=[],
+        warnings=warnings,
+        rows_kept=n,
+        groups=len(sizes),
+        largest_group=int(sizes.max()),
+        lengths={},
+        class_balance=dict(zip(predictions.classes, counts, strict=True)),
+    )
 
 
 def _prior(labels: np.ndarray, folds: np.ndarray, n_classes: int) -> np.ndarray:
@@ -179,11 +177,17 @@ def _store(
     oof.insert(1, "fold", folds.astype(np.int8))
     write_parquet(run.model(name) / "oof.parquet", oof)
     labels = predictions.labels
-    parts = [
-        {"fold": int(k), "rows": int((folds == k).sum())}
-        | scores(labels[folds == k], values[folds == k])
-        for k in np.unique(folds)
-    ]
-    record = {"model": name, "classes": predictions.classes, "overall": scores(labels, values)}
-    record |= {**cost, "predict_rows": len(labels), "notes": [], "folds": parts}
-    write_json(run.model(name) / "metrics.json", record)
+    parts = []
+    for k in np.unique(folds):
+        inside = folds == k
+        of_fold = scores(labels[inside], values[inside])
+        parts.append(FoldRecord(fold=int(k), rows=int(inside.sum()), **of_fold))
+    ModelRecord(
+        model=name,
+        classes=predictions.classes,
+        overall=Scores(**scores(labels, values)),
+        **cost,
+        predict_rows=len(labels),
+        notes=[],
+        folds=parts,
+    ).write(run.model(name) / "metrics.json")

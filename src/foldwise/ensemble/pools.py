@@ -14,7 +14,6 @@ the other folds alone.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from scipy import optimize, special
@@ -22,6 +21,7 @@ from threadpoolctl import threadpool_limits
 
 from foldwise.config.competition import Competition
 from foldwise.data.pairs import Pair
+from foldwise.ensemble.blend_record import BlendRecord
 from foldwise.models.scaling import fit_scaling
 
 TITLES = {
@@ -68,12 +68,12 @@ class Pool:
         return special.softmax((weights * _log(probabilities)).sum(axis=0) + self.bias, axis=1)
 
     @classmethod
-    def restore(cls, record: dict[str, Any]) -> tuple[list[str], "Pool"]:
+    def restore(cls, record: BlendRecord) -> tuple[list[str], "Pool"]:
         """Return the members with a weight, and their pool, from `ensemble/weights.json`."""
-        weights = record.get("class_weights") or record["weights"]
+        weights = record.class_weights or record.weights
         names = [name for name, weight in weights.items() if np.any(weight)]
-        bias = np.array([record["bias"][name] for name in record["classes"]])
-        return names, cls(record["method"], np.array([weights[name] for name in names]), bias)
+        bias = np.array([record.bias[name] for name in record.classes])
+        return names, cls(record.method, np.array([weights[name] for name in names]), bias)
 
     def importance(self) -> np.ndarray:
         """Return one weight for each model, shape (M,): for stacking the mean over classes."""

@@ -18,11 +18,11 @@ from foldwise.crossval.stored import FittedUnit, counted_folds, read_record
 from foldwise.data.celltext import as_text, text_column
 from foldwise.data.cleaning import clean_column
 from foldwise.data.raw import read_table, require_columns
+from foldwise.ensemble.blend_record import BlendRecord
 from foldwise.ensemble.pools import Pool
-from foldwise.errors import require
+from foldwise.errors import UserError, require
 from foldwise.features.featurise import featurise
 from foldwise.features.rows import Rows
-from foldwise.files import read_json
 from foldwise.terminal import track
 
 # Rows between two moves of the progress bar; sorted by length inside, that is enough.
@@ -73,21 +73,22 @@ class Predictor:
         if (output / "unit.json").exists():
             require(fold is None, f"{output}: this is one fold already; leave out --fold")
             record = read_record(output)
-            competition = Competition.restore(record["config"])
-            return cls({record["model"]: [output]}, record["classes"], competition, None)
+            competition = Competition.restore(record.config)
+            return cls({record.model: [output]}, record.classes, competition, None)
         require((output / "models").is_dir(), f"{output}: no models there; finish a run first")
         there = sorted(p.name for p in (output / "models").iterdir() if p.name in KINDS)
         pool, names = None, [model]
         if model == "ensemble":
-            weights = read_json(output / "ensemble" / "weights.json")
-            require(bool(weights), f"{output}: no ensemble there; name a --model of {there}")
+            weights = BlendRecord.read_if_there(output / "ensemble" / "weights.json")
+            if weights is None:
+                raise UserError(f"{output}: no ensemble there; name a --model of {there}")
             names, pool = Pool.restore(weights)
         for name in names:
             require(name in there, f"{output}: no model {name!r}; there are {', '.join(there)}")
         units = {name: _stored_folds(output, name, fold) for name in names}
         record = read_record(units[names[0]][0])
-        competition = Competition.restore(record["config"])
-        return cls(units, record["classes"], competition, pool)
+        competition = Competition.restore(record.config)
+        return cls(units, record.classes, competition, pool)
 
     @property
     def described(self) -> str:

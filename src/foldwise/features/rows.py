@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from foldwise.config.record import Record
 from foldwise.config.run import Run
 from foldwise.data.cleaned import class_indexes, table_path
 
@@ -16,6 +17,16 @@ if TYPE_CHECKING:
 # Loaded by name: how terms are counted is no part of a model that counts none. The key of a fold
 # hashes it for the models that use features (`foldwise.crossval.stored`).
 TABLE_MODULE = "foldwise.features.table"
+
+
+class FeatureRecord(Record):
+    """What was counted for an output folder: `features/features.json`."""
+
+    terms: dict[str, int]  # distinct ones, by kind
+    texts: int  # distinct training texts
+    rows: int
+    notes: list[str]
+    content: dict[str, str]  # hash of each array file
 
 
 @dataclass(frozen=True)

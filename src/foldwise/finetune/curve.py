@@ -7,6 +7,7 @@ from scipy import optimize
 
 from foldwise.backbone.inference import predict_logits, score
 from foldwise.finetune.plan import Labelled, Record, StepSums, TrainingPlan
+from foldwise.scoring.scores import Point
 from foldwise.terminal import warn
 
 # Validation rows of a point on the curve: at least these, and this share of the training rows
@@ -39,7 +40,7 @@ class Curve:
         for name, value in (("loss", step.loss), ("accuracy", step.hits), ("rows", rows)):
             self.sums[name] += value
 
-    def points(self, step: int) -> list[dict[str, Any]]:
+    def points(self, step: int) -> list[Point]:
         """Return the points due after a step: none, or one of each split."""
         if (step - 1) % self.per_epoch + 1 not in self.at:
             return []
@@ -50,7 +51,7 @@ class Curve:
             points.append(self._validate(step))
         return points
 
-    def _validate(self, step: int) -> dict[str, Any]:
+    def _validate(self, step: int) -> Point:
         """Score the first rows of a fixed random order of the validation rows, or all of them."""
         config, weights = self.plan.config, self.plan.class_weights
         few = max(_CURVE_ROWS[self.plan.device.name], round(_CURVE_SHARE * self.between))
@@ -77,7 +78,7 @@ class Curve:
             point["scaled_loss"] = _drawn_back(logits, self.plan.log_prior, labels, weights)
         return point
 
-    def _place(self, step: int) -> dict[str, Any]:
+    def _place(self, step: int) -> Point:
         return {"epoch": round(step / self.per_epoch, 3), "step": step}
 
 

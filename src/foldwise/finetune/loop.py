@@ -27,6 +27,7 @@ from foldwise.finetune.plan import Labelled, Record, TrainingPlan
 from foldwise.finetune.step import Epoch, make_step
 from foldwise.finetune.throughput import ProgressLog
 from foldwise.hashing import code_hash
+from foldwise.scoring.scores import Point
 
 
 @dataclass
@@ -174,7 +175,7 @@ def _checkpoint(
     return Checkpoint(scratch, distributed.broadcast(key), parts.stateful())
 
 
-def _write_events(events: Any, points: list[dict[str, Any]]) -> None:
+def _write_events(events: Any, points: list[Point]) -> None:
     for point in points:
         for name in ("loss", "accuracy"):
             events.add_scalar(f"{name}/{point['split']}", point[name], point["step"])

@@ -9,6 +9,7 @@ import numpy as np
 from foldwise.backbone.batching import Examples
 from foldwise.backbone.device import Device
 from foldwise.config.sections import BertConfig
+from foldwise.scoring.scores import Point
 
 
 class StepSums(NamedTuple):
@@ -54,7 +55,7 @@ class Record:
         Epoch whose weights were kept; 0 where they are simply the last ones.
     """
 
-    history: list[dict[str, Any]] = field(default_factory=list)
+    history: list[Point] = field(default_factory=list)
     tokens: int = 0
     padded_tokens: int = 0
     squares: int = 0

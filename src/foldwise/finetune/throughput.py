@@ -84,7 +84,7 @@ def peak(device: Device) -> tuple[float, str]:
     return 2 * n**3 / best, "measured"
 
 
-def summary(network: Any, record: Record, device: Device) -> dict[str, Any]:
+def summary(network: Any, record: Record, device: Device) -> dict[str, float | str]:
     """Return the figures of a training.
 
     Returns
@@ -107,7 +107,7 @@ def summary(network: Any, record: Record, device: Device) -> dict[str, Any]:
     return figures
 
 
-def line(figures: dict[str, Any]) -> str:
+def line(figures: dict[str, float | str]) -> str:
     """Return the figures of `summary` in words."""
     memory = figures.get("gpu_memory_mb")
     return (

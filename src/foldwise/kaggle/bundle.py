@@ -8,17 +8,19 @@ Writes kaggle/: code/ and weights/ (data sets), submit/ and train/ (notebooks), 
 import re
 import shutil
 from pathlib import Path
-from typing import Any
+
+from pydantic import JsonValue
 
 from foldwise.backbone.source import packaged_folder
 from foldwise.config.competition import Competition
+from foldwise.config.manifest import Manifest
 from foldwise.config.overrides import as_toml
 from foldwise.config.roster import KINDS
 from foldwise.data.raw import candidates
 from foldwise.ensemble.predictor import Predictor
-from foldwise.errors import require
-from foldwise.files import PACKAGE, atomic, read_json, write_json, write_text
+from foldwise.files import PACKAGE, atomic, write_json, write_text
 from foldwise.kaggle import cells
+from foldwise.kaggle.contents import BundleRecord
 from foldwise.kaggle.machine import ACCELERATOR
 from foldwise.kaggle.weights import write_weights
 from foldwise.terminal import say
@@ -42,9 +44,8 @@ def bundle(output: Path, user: str = USER) -> Path:
         The folder holds no finished run.
     """
     predictor = Predictor.load(output)
-    manifest = read_json(output / "manifest.json")
-    require(bool(manifest), f"{output}: no manifest.json; finish the run first")
-    competition = Competition.restore(manifest["config"])
+    manifest = Manifest.read(output / "manifest.json", "finish the run first")
+    competition = Competition.restore(manifest.config)
     target = output / "kaggle"
     with atomic(target) as partial:
         partial.mkdir(parents=True)
@@ -86,13 +87,13 @@ def _code(folder: Path, competition: Competition) -> None:
         shutil.copytree(packaged_folder(), folder / "encoder")
 
 
-def _notebooks(folder: Path, competition: Competition, record: dict[str, Any]) -> None:
+def _notebooks(folder: Path, competition: Competition, record: BundleRecord) -> None:
     config, files = competition.data, candidates(competition, Path())
     names = {part: [path.name for path in paths] for part, paths in files.items()}
     target = list(config.target) if config.one_hot else [config.target]
     common = {"COMPETITION": competition.kaggle.competition, "ID": config.id}
     common |= {"TEXT": list(config.text), "COLUMNS": list(config.columns)}
-    header = {"HEADER": record["columns"], "PRIOR": record["prior_row"]}
+    header = {"HEADER": record.columns, "PRIOR": record.prior_row}
     submit = common | {"NAMES": names["test"]} | header
     train = common | {"NAMES": names["train"], "TARGET": target}
     notebooks = {
@@ -104,7 +105,9 @@ def _notebooks(folder: Path, competition: Competition, record: dict[str, Any]) -
         cells.write_notebook(folder / name / f"foldwise-{name}.ipynb", notebook)
 
 
-def _kernel(competition: Competition, user: str, name: str, sources: list[str]) -> dict[str, Any]:
+def _kernel(
+    competition: Competition, user: str, name: str, sources: list[str]
+) -> dict[str, JsonValue]:
     slug_ = slug(competition, name)
     on_kaggle = competition.kaggle.competition
     return {
@@ -125,17 +128,17 @@ def _kernel(competition: Competition, user: str, name: str, sources: list[str]) 
     }
 
 
-def _readme(competition: Competition, record: dict[str, Any], user: str, folder: Path) -> str:
+def _readme(competition: Competition, record: BundleRecord, user: str, folder: Path) -> str:
     sizes = {part: f"{_megabytes(folder / part):.1f} MB" for part in ("code", "weights")}
     models = ", ".join(
         f"{name} {_megabytes(folder / 'weights' / 'models' / name):.1f} MB"
-        for name in record["models"]
+        for name in record.models
     )
     data = {part: f"{user}/{slug(competition, part)}" for part in ("code", "weights")}
     return (
         f"# {competition.title or competition.name}: foldwise on Kaggle\n\n"
-        f"Ensemble of {', '.join(record['models'])}; out-of-fold log loss "
-        f"{record['log_loss']:.4f}.\n\n"
+        f"Ensemble of {', '.join(record.models)}; out-of-fold log loss "
+        f"{record.log_loss:.4f}.\n\n"
         "Three commands take it to Kaggle, run in this folder. `python -m foldwise kaggle push` "
         "runs them for you, waits between them, and knows when a data set is there already.\n\n"
         "```sh\n"
@@ -168,16 +171,16 @@ def _readme(competition: Competition, record: dict[str, Any], user: str, folder:
     )
 
 
-def _list(target: Path, record: dict[str, Any]) -> None:
-    for name, member in record["models"].items():
+def _list(target: Path, record: BundleRecord) -> None:
+    for name, member in record.models.items():
         size = _megabytes(target / "weights" / "models" / name)
-        line = f"  {name:<12} {size:8.1f} MB  {len(member['folds'])} folds, "
-        line += f"weight {member['weight']:.2f}"
-        if "half" in member:
-            stored = "half precision" if member["half"] else "kept in full precision"
+        line = f"  {name:<12} {size:8.1f} MB  {len(member.folds)} folds, "
+        line += f"weight {member.weight:.2f}"
+        if member.half is not None:
+            stored = "half precision" if member.half else "kept in full precision"
             line += (
-                f"; {stored}: a prediction changes by at most {member['half_changes']:.1e} "
-                f"({member['half_rows']} rows)"
+                f"; {stored}: a prediction changes by at most {member.half_changes:.1e} "
+                f"({member.half_rows} rows)"
             )
         say(line)
     for name in ("code", "weights"):

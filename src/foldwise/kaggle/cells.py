@@ -3,11 +3,14 @@
 import inspect
 import json
 from pathlib import Path
-from typing import Any
+
+from pydantic import JsonValue
 
 from foldwise.data.formats import SEPARATORS
 from foldwise.kaggle.contents import below
 from foldwise.kaggle.machine import LIMIT_SECONDS
+
+Json = dict[str, JsonValue]  # a notebook, or a cell of one
 
 _FIRST = '''\
 import os
@@ -98,7 +101,7 @@ assert run.returncode == 0, f"the run ended with code {run.returncode}"
 """
 
 
-def submit_notebook(name: str, constants: dict[str, Any]) -> dict[str, Any]:
+def submit_notebook(name: str, constants: dict[str, JsonValue]) -> Json:
     """Return the notebook that predicts with the bundled models.
 
     Parameters
@@ -123,7 +126,7 @@ def submit_notebook(name: str, constants: dict[str, Any]) -> dict[str, Any]:
     )
 
 
-def train_notebook(name: str, constants: dict[str, Any]) -> dict[str, Any]:
+def train_notebook(name: str, constants: dict[str, JsonValue]) -> Json:
     """Return the notebook that fits on Kaggle.
 
     Parameters
@@ -143,7 +146,7 @@ def train_notebook(name: str, constants: dict[str, Any]) -> dict[str, Any]:
     )
 
 
-def write_notebook(path: Path, notebook: dict[str, Any]) -> None:
+def write_notebook(path: Path, notebook: Json) -> None:
     """Write a notebook."""
     path.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
@@ -154,7 +157,7 @@ def code_of(path: Path) -> list[str]:
     return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
 
 
-def _notebook(*cells: dict[str, Any]) -> dict[str, Any]:
+def _notebook(*cells: Json) -> Json:
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
     numbered = [cell | {"id": f"cell-{i}"} for i, cell in enumerate(cells)]
     return {
@@ -165,17 +168,17 @@ def _notebook(*cells: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _text(source: str) -> dict[str, Any]:
+def _text(source: str) -> Json:
     return {"cell_type": "markdown", "metadata": {}, "source": source.splitlines(keepends=True)}
 
 
-def _code(source: str) -> dict[str, Any]:
+def _code(source: str) -> Json:
     lines = source.rstrip("\n").splitlines(keepends=True)
     cell = {"cell_type": "code", "metadata": {}, "source": lines}
     return cell | {"execution_count": None, "outputs": []}
 
 
-def _first(constants: dict[str, Any]) -> str:
+def _first(constants: dict[str, JsonValue]) -> str:
     # Nothing can be imported before the code is found, so the one function goes along as text.
     return _FIRST.format(
         limit=LIMIT_SECONDS,
@@ -184,5 +187,5 @@ def _first(constants: dict[str, Any]) -> str:
     )
 
 
-def _assignments(constants: dict[str, Any]) -> str:
+def _assignments(constants: dict[str, JsonValue]) -> str:
     return "\n".join(f"{name} = {value!r}" for name, value in constants.items())

@@ -4,17 +4,47 @@ import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from pydantic import JsonValue
 
 from foldwise.config.competition import Competition
+from foldwise.config.record import Format, Record
 from foldwise.config.run import Unit
 from foldwise.ensemble.pools import Pool
 from foldwise.errors import UserError, require
-from foldwise.files import read_json
 
 RECORD = "bundle.json"
+
+
+class Member(Record):
+    """A model of the blend, as it is bundled."""
+
+    weight: float | list[float]  # of stacking one for each class
+    folds: list[str]  # names of folders
+    needs_terms: bool  # uses term counts
+    averages: bool  # reads a pair in both orders
+    half: bool | None = None  # its encoder is stored as float16
+    half_changes: float | None = None  # largest change of a probability by that
+    half_rows: int | None = None  # rows that it was measured on
+
+
+class BundleRecord(Record):
+    """The whole of `bundle.json`."""
+
+    format: Format
+    foldwise: str
+    competition: dict[str, JsonValue]  # `Competition.restore` reads it
+    classes: list[str]
+    method: str
+    bias: list[float]
+    models: dict[str, Member]
+    prior: list[float]
+    columns: list[str]
+    prior_row: dict[str, JsonValue]
+    manifest: str | None
+    log_loss: float  # of the blend, nested
+    sha256: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -37,9 +67,7 @@ class Bundle:
         The submission's columns, the id first.
     prior_row : dict of str to object
         What the class shares give each column but the id.
-    models : dict of str to dict
-        For each member: "folds" (names of folders), "needs_terms" (uses term counts),
-        "averages" (reads a pair in both orders), "half" (its encoder is stored as float16).
+    models : dict of str to Member
     digests : dict of str to str
         sha256 of each file, by path relative to `folder`.
     """
@@ -50,8 +78,8 @@ class Bundle:
     pool: Pool
     prior: np.ndarray
     columns: list[str]
-    prior_row: dict[str, Any]
-    models: dict[str, dict[str, Any]]
+    prior_row: dict[str, JsonValue]
+    models: dict[str, Member]
     digests: dict[str, str]
 
     @classmethod
@@ -61,21 +89,20 @@ class Bundle:
         Raises
         ------
         UserError
-            It is missing or broken.
+            It is missing or broken, or of another version.
         """
-        record = read_json(folder / RECORD)
-        require(bool(record), f"{folder / RECORD}: missing or broken; bundle again")
-        weights = np.array([member["weight"] for member in record["models"].values()])
+        record = BundleRecord.read(folder / RECORD, "bundle again")
+        weights = np.array([member.weight for member in record.models.values()])
         return cls(
             folder=folder,
-            classes=record["classes"],
-            competition=Competition.restore(record["competition"]),
-            pool=Pool(record["method"], weights, np.array(record["bias"])),
-            prior=np.array(record["prior"]),
-            columns=record["columns"],
-            prior_row=record["prior_row"],
-            models=record["models"],
-            digests=record["sha256"],
+            classes=record.classes,
+            competition=Competition.restore(record.competition),
+            pool=Pool(record.method, weights, np.array(record.bias)),
+            prior=np.array(record.prior),
+            columns=record.columns,
+            prior_row=record.prior_row,
+            models=record.models,
+            digests=record.sha256,
         )
 
     def units(self) -> list[Unit]:
@@ -83,7 +110,7 @@ class Bundle:
         return [
             Unit.parse(f"{name}/{fold}")
             for name, member in self.models.items()
-            for fold in member["folds"]
+            for fold in member.folds
         ]
 
     def fold(self, unit: Unit) -> Path:

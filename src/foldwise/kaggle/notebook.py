@@ -9,15 +9,15 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
+from foldwise.config.record import Record
 from foldwise.data.celltext import as_text
 from foldwise.data.raw import read_table
 from foldwise.data.submission import build
 from foldwise.errors import require
-from foldwise.files import PACKAGE, write_csv, write_json
+from foldwise.files import PACKAGE, write_csv
 from foldwise.kaggle.contents import RECORD, Bundle, below
 from foldwise.kaggle.partial import Predictions
 from foldwise.kaggle.process import Process
@@ -28,7 +28,27 @@ _WRITE_SECONDS = 20.0  # a submission of 25,000 rows takes a fraction of a secon
 _POLL_SECONDS = 0.25
 
 
-def improve(root: Path, working: Path, test: Path, started: float, limit: float) -> dict[str, Any]:
+class FoldsDone(Record):
+    """How much of a model the rows got."""
+
+    mean_folds: float  # a row
+    of: int
+
+
+class NotebookRun(Record):
+    """What happened in the notebook: `foldwise-run.json`."""
+
+    rows: int
+    rows_with_prior_only: int
+    seconds: float
+    workers: int
+    models: dict[str, FoldsDone]
+    dropped: list[str]  # by the time guard
+    left_out: dict[str, str]  # why, by unit
+    code: str  # folder of the package that ran
+
+
+def improve(root: Path, working: Path, test: Path, started: float, limit: float) -> NotebookRun:
     """Predict the test file with the bundled models and write the submission as it gets better.
 
     Parameters
@@ -43,17 +63,12 @@ def improve(root: Path, working: Path, test: Path, started: float, limit: float)
         When the notebook began, in seconds since the epoch.
     limit : float
         Seconds that it may take in all.
-
-    Returns
-    -------
-    dict
-        As written to `foldwise-run.json`: rows, seconds, folds finished, dropped and left out.
     """
     bundle = find_bundle(root)
     ids = test_ids(test, bundle)
     predictions = Predictions(list(bundle.models), len(ids), bundle.prior)
     write_submission(working, ids, predictions, bundle)
-    gpus = gpu_count() if not all(m["needs_terms"] for m in bundle.models.values()) else 0
+    gpus = gpu_count() if not all(m.needs_terms for m in bundle.models.values()) else 0
     say(
         f"{len(ids):,} rows of {test}; {', '.join(bundle.models)} of {bundle.folder}; "
         + (f"{gpus} GPUs" if gpus else "no GPU: everything runs on the CPU")
@@ -70,7 +85,7 @@ def improve(root: Path, working: Path, test: Path, started: float, limit: float)
             for worker in workers:
                 worker.stop()
         record = _summary(workers, predictions, bundle, time.time() - started)
-    write_json(working / "foldwise-run.json", record)
+    record.write(working / "foldwise-run.json")
     _say_summary(record)
     return record
 
@@ -155,36 +170,36 @@ def _gather(
 
 def _summary(
     workers: list[Process], predictions: Predictions, bundle: Bundle, seconds: float
-) -> dict[str, Any]:
+) -> NotebookRun:
     records = [worker.record() for worker in workers]
-    dropped = {name for record in records for name in record["dropped"]}
+    dropped = {name for record in records for name in record.dropped}
     folds = {}
     for i, model in enumerate(predictions.models):
-        total = len(bundle.models[model]["folds"])
+        total = len(bundle.models[model].folds)
         mean = float(predictions.folds[i].mean())
-        folds[model] = {"mean_folds": mean, "of": total}
+        folds[model] = FoldsDone(mean_folds=mean, of=total)
         if mean < total and any(worker.stopped for worker in workers):
             dropped.add(f"what was left of {model}")
-    return {
-        "rows": predictions.folds.shape[1],
-        "rows_with_prior_only": int((predictions.folds.sum(axis=0) == 0).sum()),
-        "seconds": round(seconds, 1),
-        "workers": len(workers),
-        "models": folds,
-        "dropped": sorted(dropped),
-        "left_out": {k: v for record in records for k, v in record["left_out"].items()},
-        "code": str(PACKAGE),
-    }
-
-
-def _say_summary(record: dict[str, Any]) -> None:
-    say(
-        f"submission.csv: {record['rows']:,} rows in {record['seconds']:,.0f} s, "
-        f"{record['rows_with_prior_only']:,} with the prior alone"
+    return NotebookRun(
+        rows=predictions.folds.shape[1],
+        rows_with_prior_only=int((predictions.folds.sum(axis=0) == 0).sum()),
+        seconds=round(seconds, 1),
+        workers=len(workers),
+        models=folds,
+        dropped=sorted(dropped),
+        left_out={k: v for record in records for k, v in record.left_out.items()},
+        code=str(PACKAGE),
     )
-    for model, folds in record["models"].items():
-        say(f"  {model}: {folds['mean_folds']:.2f} of {folds['of']} folds a row on average")
-    if record["dropped"]:
-        say(f"  dropped by the time guard: {', '.join(record['dropped'])}")
-    for unit, reason in record["left_out"].items():
+
+
+def _say_summary(record: NotebookRun) -> None:
+    say(
+        f"submission.csv: {record.rows:,} rows in {record.seconds:,.0f} s, "
+        f"{record.rows_with_prior_only:,} with the prior alone"
+    )
+    for model, folds in record.models.items():
+        say(f"  {model}: {folds.mean_folds:.2f} of {folds.of} folds a row on average")
+    if record.dropped:
+        say(f"  dropped by the time guard: {', '.join(record.dropped)}")
+    for unit, reason in record.left_out.items():
         say(f"  left out, the weights of the others scaled: {unit}: {reason}")

@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import joblib
 import numpy as np
@@ -17,7 +16,7 @@ from foldwise.config.run import Unit
 from foldwise.files import PACKAGE, read_json
 from foldwise.kaggle.contents import Bundle
 from foldwise.kaggle.timeguard import COUNTING
-from foldwise.kaggle.worker import WorkerJob, write_job
+from foldwise.kaggle.worker import WorkerJob, WorkerRecord, write_job
 from foldwise.terminal import say
 
 _DEATHS = 5  # of one worker, each over another fold, before its rows are given up
@@ -130,11 +129,12 @@ class Process:
         work = read_json(self.results / "current.json")
         return Unit.parse(work) if work and work != COUNTING else None
 
-    def record(self) -> dict[str, Any]:
+    def record(self) -> WorkerRecord:
         """Return what the worker says it has dropped and left out."""
-        found = read_json(self.results / "done.json") or {"left_out": {}, "dropped": []}
+        found = WorkerRecord.read_if_usable(self.results / "done.json")
+        found = found or WorkerRecord(left_out={}, dropped=[])
         died = {str(unit): why for unit, why in self.left_out.items()}
-        return found | {"left_out": found["left_out"] | died}
+        return found.replace(left_out=found.left_out | died)
 
     @property
     def stopped(self) -> bool:

@@ -8,7 +8,6 @@ Writes kaggle-rehearsal/: the hidden test, working/ as Kaggle would have it, log
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,11 +17,12 @@ from foldwise.data.raw import read_table
 from foldwise.data.submission import check, read_submission
 from foldwise.ensemble.predictor import Predictor
 from foldwise.errors import UserError, require
-from foldwise.files import read_json, remove, write_json
+from foldwise.files import remove, write_json
 from foldwise.kaggle import sandbox
 from foldwise.kaggle.contents import Bundle
 from foldwise.kaggle.hidden import hidden_test
 from foldwise.kaggle.machine import HIDDEN_ROWS, LIMIT_SECONDS, MEMORY_GB
+from foldwise.kaggle.notebook import NotebookRun
 from foldwise.kaggle.weights import HALF_TOLERANCE
 from foldwise.terminal import say
 
@@ -81,7 +81,7 @@ def rehearse(
         limit,
     )
     say((root / "log.txt").read_text(errors="replace").rstrip())
-    run = read_json(root / "working" / "foldwise-run.json") or {}
+    run = NotebookRun.read_if_there(root / "working" / "foldwise-run.json")
     checks = [
         _ended(measured, limit),
         _valid(root, test),
@@ -95,7 +95,7 @@ def rehearse(
     _print(checks, measured, rows)
     passed = all(item.passed for item in checks)
     record = {"passed": passed, "rows": rows, "limit": limit, "measured": asdict(measured)}
-    record |= {"checks": [asdict(item) for item in checks], "run": run}
+    record |= {"checks": [asdict(item) for item in checks], "run": run.plain() if run else {}}
     write_json(root / "rehearsal.json", record)
     for name in _DATA_SETS:
         remove(root / _SOURCES / name)  # copies, as large as the bundle
@@ -138,19 +138,19 @@ def _valid(root: Path, test: Path) -> Check:
     return Check(True, "valid submission", f"{path.stat().st_size / 1e6:.1f} MB")
 
 
-def _complete(run: dict[str, Any]) -> Check:
+def _complete(run: NotebookRun | None) -> Check:
     if not run:
         return Check(False, "every model and fold", "the models were never run; see log.txt")
-    missing = [f"{unit} left out: {why}" for unit, why in run["left_out"].items()]
-    missing += [f"{name} dropped by the time guard" for name in run["dropped"]]
-    alone = run["rows_with_prior_only"]
+    missing = [f"{unit} left out: {why}" for unit, why in run.left_out.items()]
+    missing += [f"{name} dropped by the time guard" for name in run.dropped]
+    alone = run.rows_with_prior_only
     missing += [f"{alone:,} rows have the class shares alone"] if alone else []
     found = "; ".join(missing) or "on every row"
     return Check(not missing, "every model and fold", found)
 
 
-def _own_code(run: dict[str, Any], root: Path) -> Check:
-    code = run.get("code", "none of it")
+def _own_code(run: NotebookRun | None, root: Path) -> Check:
+    code = run.code if run else "none of it"
     return Check(Path(code).is_relative_to(root / "input"), "runs the bundled code", code)
 
 
@@ -169,10 +169,10 @@ def _memory(measured: sandbox.Measured, memory_mb: float) -> Check:
     return Check(measured.peak_memory_mb <= memory_mb, "within the memory", found)
 
 
-def _same(output: Path, bundle: Bundle, test: Path, root: Path, run: dict[str, Any]) -> Check:
+def _same(output: Path, bundle: Bundle, test: Path, root: Path, run: NotebookRun | None) -> Check:
     """Compare the submission with what `predict` says of the same rows."""
     what = "predicts what `predict` does"
-    if not run or run["left_out"] or run["dropped"]:
+    if not run or run.left_out or run.dropped:
         return Check(True, what, "not compared: the notebook did not run all models")
     if set(bundle.columns[1:]) != set(bundle.classes):
         return Check(True, what, "not compared: the submission holds no probabilities")
@@ -189,7 +189,7 @@ def _same(output: Path, bundle: Bundle, test: Path, root: Path, run: dict[str, A
         found[bundle.classes].to_numpy()
         - written.iloc[some][bundle.classes].to_numpy(dtype=np.float64)
     ).max()
-    half = any(member.get("half") for member in bundle.models.values())
+    half = any(member.half for member in bundle.models.values())
     tolerance = HALF_TOLERANCE if half else _TOLERANCE
     return Check(
         bool(difference <= tolerance),

@@ -13,6 +13,8 @@ from pathlib import Path
 import pandas as pd
 
 from foldwise.config.competition import Competition
+from foldwise.config.manifest import Manifest
+from foldwise.ensemble.blend_record import BlendRecord
 from foldwise.errors import UserError, require
 from foldwise.files import PACKAGE, read_json, write_csv
 from foldwise.hashing import file_hash
@@ -47,9 +49,8 @@ def submit(
         Nothing to submit, a notebook that failed, a quota that is used up, a submission that
         Kaggle rejects.
     """
-    manifest = read_json(output / "manifest.json")
-    require(bool(manifest), f"{output}: no manifest.json; finish the run first")
-    name = Competition.restore(manifest["config"]).kaggle.competition
+    manifest = Manifest.read(output / "manifest.json", "finish the run first")
+    name = Competition.restore(manifest.config).kaggle.competition
     require(bool(name), f"{output}: set kaggle.competition to the competition's name on Kaggle")
     what = f"submission to {name}"
     now = datetime.now(UTC)
@@ -146,7 +147,7 @@ def _append(output: Path, now: datetime, tagged: str, scores: dict[str, str]) ->
 
 
 def _oof(output: Path) -> float:
-    return read_json(output / "ensemble" / "weights.json")["overall"]["log_loss"]
+    return BlendRecord.read(output / "ensemble" / "weights.json").overall.log_loss
 
 
 def _commit() -> str:

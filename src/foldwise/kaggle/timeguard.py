@@ -7,11 +7,11 @@ once a model is gone is taken back.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
 from foldwise.config.run import Unit
+from foldwise.kaggle.contents import Member
 
 COUNTING = "counting terms"  # the work that models share
 
@@ -68,13 +68,13 @@ class Ledger:
 
     Parameters
     ----------
-    members : dict of str to dict
+    members : dict of str to Member
         The members of the blend, as in `Bundle.models`.
     sizes : sequence of int
         Rows of each chunk; every fold predicts one after the other.
     """
 
-    def __init__(self, members: dict[str, dict[str, Any]], sizes: Sequence[int]) -> None:
+    def __init__(self, members: dict[str, Member], sizes: Sequence[int]) -> None:
         self.members, self.sizes = members, sizes
         self.done: dict[Unit, int] = {}  # chunks
         self.left_out: dict[Unit, str] = {}  # with the reason
@@ -105,13 +105,13 @@ class Ledger:
 
     def counting(self) -> list[Unit]:
         """Return the folds that need the shared term counts."""
-        return [unit for unit in self.done if self.members[unit.model]["needs_terms"]]
+        return [unit for unit in self.done if self.members[unit.model].needs_terms]
 
     def probes(self) -> list[Unit]:
         """Return the first fold of each model that needs no term counts."""
         firsts: dict[str, Unit] = {}
         for unit in self.done:
-            if not self.members[unit.model]["needs_terms"]:
+            if not self.members[unit.model].needs_terms:
                 firsts.setdefault(unit.model, unit)
         return list(firsts.values())
 
@@ -140,9 +140,9 @@ class Ledger:
                 work = FoldWork(
                     unit=unit,
                     seconds=seconds,
-                    second_order=seconds / 2 if member["averages"] else 0.0,
-                    counts_terms=member["needs_terms"],
-                    weight=float(np.mean(member["weight"])),
+                    second_order=seconds / 2 if member.averages else 0.0,
+                    counts_terms=member.needs_terms,
+                    weight=float(np.mean(member.weight)),
                 )
                 found.append(work)
         # What counts terms goes together; then the first folds of all models, cheapest first.

@@ -6,23 +6,25 @@ Writes models/<model>/<fold>/ and bundle.json into the data set's folder
 
 import shutil
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
+from pydantic import JsonValue
 
 from foldwise import __version__
 from foldwise.backbone.source import packaged_folder
 from foldwise.config.competition import Competition, with_section
+from foldwise.config.record import FORMAT
 from foldwise.config.roster import KINDS
 from foldwise.crossval.stored import FittedUnit, stamp
 from foldwise.data import submission
+from foldwise.ensemble.blend_record import BlendRecord
 from foldwise.ensemble.predictor import Predictor
 from foldwise.errors import require
 from foldwise.features.rows import Rows
 from foldwise.files import read_json, remove, write_json
 from foldwise.hashing import file_hash
-from foldwise.kaggle.contents import RECORD, sha256
+from foldwise.kaggle.contents import RECORD, BundleRecord, Member, sha256
 from foldwise.terminal import track
 
 HALF_TOLERANCE = 1e-3  # largest change of a probability for which half precision is kept
@@ -33,7 +35,7 @@ _NOT_NEEDED = ("oof.parquet", "test.parquet", "metrics.json")
 
 def write_weights(
     folder: Path, output: Path, predictor: Predictor, competition: Competition
-) -> dict[str, Any]:
+) -> BundleRecord:
     """Copy the folds of the ensemble's members and describe them.
 
     Parameters
@@ -46,14 +48,9 @@ def write_weights(
         Its ensemble.
     competition : Competition
         Its configuration.
-
-    Returns
-    -------
-    dict
-        As written to `bundle.json`.
     """
     pool = predictor.pool
-    models: dict[str, Any] = {}
+    models: dict[str, Member] = {}
     for (name, folds), weight in zip(predictor.units.items(), pool.weights, strict=True):
         for fold in folds:
             shutil.copytree(
@@ -62,40 +59,42 @@ def write_weights(
                 ignore=shutil.ignore_patterns(*_NOT_NEEDED),
             )
             stamp(folder / "models" / name / fold.name)
-        member: dict[str, Any] = {
-            "weight": weight.tolist(),
-            "folds": [fold.name for fold in folds],
-            "needs_terms": KINDS[name].uses_features,
-            "averages": bool((read_json(folds[0] / "packing.json") or {}).get("averaging")),
-        }
+        member = Member(
+            weight=weight.tolist(),
+            folds=[fold.name for fold in folds],
+            needs_terms=KINDS[name].uses_features,
+            averages=bool((read_json(folds[0] / "packing.json") or {}).get("averaging")),
+        )
         if KINDS[name].is_transformer:
-            member |= _halved(folder / "models" / name, folds, name, predictor, output)
+            halved = _halved(folder / "models" / name, folds, name, predictor, output)
+            member = member.replace(**halved)
         models[name] = member
     prior = _shares(output, predictor.classes)
     competition = _settled(competition, predictor.classes, output)
     row = _constant_row(prior, predictor.classes, competition, output)
-    record = {
-        "foldwise": __version__,
-        "competition": competition.model_dump(mode="json"),
-        "classes": predictor.classes,
-        "method": pool.method,
-        "bias": pool.bias.tolist(),
-        "models": models,
-        "prior": prior.tolist(),
-        "columns": list(row),
-        "prior_row": {name: row[name] for name in list(row)[1:]},
-        "manifest": file_hash(output / "manifest.json"),
-        "log_loss": read_json(output / "ensemble" / "weights.json")["overall"]["log_loss"],
-    }
     files = sorted(path for path in (folder / "models").rglob("*") if path.is_file())
-    record["sha256"] = {str(path.relative_to(folder)): sha256(path) for path in files}
-    write_json(folder / RECORD, record)
+    record = BundleRecord(
+        format=FORMAT,
+        foldwise=__version__,
+        competition=competition.model_dump(mode="json"),
+        classes=predictor.classes,
+        method=pool.method,
+        bias=pool.bias.tolist(),
+        models=models,
+        prior=prior.tolist(),
+        columns=list(row),
+        prior_row={name: row[name] for name in list(row)[1:]},
+        manifest=file_hash(output / "manifest.json"),
+        log_loss=BlendRecord.read(output / "ensemble" / "weights.json").overall.log_loss,
+        sha256={str(path.relative_to(folder)): sha256(path) for path in files},
+    )
+    record.write(folder / RECORD)
     return record
 
 
 def _halved(
     folder: Path, folds: list[Path], model: str, predictor: Predictor, output: Path
-) -> dict[str, Any]:
+) -> dict[str, bool | float]:
     """Store encoders in half precision where that changes no prediction noticeably."""
     shared = KINDS[model].encoder == "frozen"
     if shared:
@@ -193,7 +192,7 @@ def _settled(competition: Competition, classes: list[str], output: Path) -> Comp
 
 def _constant_row(
     prior: np.ndarray, classes: list[str], competition: Competition, output: Path
-) -> dict[str, Any]:
+) -> dict[str, JsonValue]:
     """Return the submission's row for the class shares, by column, the id first."""
     sample, made = None, output / "submission.csv"
     if made.exists():

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from foldwise.config.competition import Competition
+from foldwise.config.record import Record
 from foldwise.config.run import Unit
 from foldwise.crossval.stored import FittedUnit
 from foldwise.data.raw import read_table, require_columns
@@ -94,6 +95,14 @@ class Share:
         return cls(texts, mine, chunks)
 
 
+class WorkerRecord(Record):
+    """What a worker did, by unit: `results/done.json`."""
+
+    left_out: dict[str, str]  # why
+    finished: list[str] = []
+    dropped: list[str]  # by the time guard
+
+
 class Worker:
     """Works through models, folds and chunks of rows for as long as the time lasts.
 
@@ -116,7 +125,7 @@ class Worker:
                 self.ledger.leave_out(unit, "the process died over it")
                 continue
             self.ledger.enter(unit)
-            if self.bundle.models[unit.model]["needs_terms"]:
+            if self.bundle.models[unit.model].needs_terms:
                 self._guarded(unit, lambda unit=unit: self._hold_counter(unit))
         self.terms = known_terms(list(self.counters.values()))
 
@@ -135,12 +144,11 @@ class Worker:
                 self._count_chunk(self.ledger.done[first.unit], units)
             else:
                 self._predict_chunk(first.unit, plan.averaging)
-        record = {
-            "left_out": {str(unit): why for unit, why in self.ledger.left_out.items()},
-            "finished": [str(unit) for unit in self.ledger.finished()],
-            "dropped": list(plan.dropped),
-        }
-        write_json(Path(self.job.results) / "done.json", record)
+        WorkerRecord(
+            left_out={str(unit): why for unit, why in self.ledger.left_out.items()},
+            finished=[str(unit) for unit in self.ledger.finished()],
+            dropped=list(plan.dropped),
+        ).write(Path(self.job.results) / "done.json")
 
     def _allot(self, before: tuple[str, ...]) -> Allotment:
         """Return what the time is given to, and say so if that drops other than `before`."""

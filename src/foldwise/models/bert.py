@@ -29,7 +29,7 @@ from foldwise.finetune import distributed, loop, throughput
 from foldwise.finetune.curve import learning_notes
 from foldwise.finetune.monitor import BudgetMonitor
 from foldwise.finetune.plan import Labelled, Record, TrainingPlan
-from foldwise.models.model import Task
+from foldwise.models.model import Info, Task
 from foldwise.terminal import note
 
 
@@ -228,9 +228,7 @@ def _events(task: Task) -> Iterator[Any]:
         yield writer
 
 
-def _facts(
-    network: Any, record: Record, device: Device, notes: list[str], figures: dict[str, Any]
-) -> dict[str, Any]:
+def _facts(network: Any, record: Record, device: Device, notes: list[str], figures: Info) -> Info:
     """Return what is told of a training, as plain data."""
     return {
         "device": str(device),

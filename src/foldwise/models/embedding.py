@@ -9,7 +9,7 @@ import functools
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import torch
@@ -27,7 +27,7 @@ from foldwise.data.splits import inner_split
 from foldwise.errors import require
 from foldwise.features.rows import Rows
 from foldwise.files import read_json, write_json
-from foldwise.models.model import Task
+from foldwise.models.model import Info, Task
 
 _INNER_FOLDS = 5
 _CHUNK = 8192  # texts whose tokens are in memory at a time
@@ -74,7 +74,7 @@ class Embedding:
         pair: Pair,
         weights: np.ndarray,
         bias: np.ndarray,
-        info: dict[str, Any],
+        info: Info,
     ) -> None:
         self.encoder, self.pair = encoder, pair
         self.weights, self.bias, self.info = weights, bias, info

@@ -5,7 +5,7 @@ Both know a pair: swapping A and B swaps their prediction exactly.
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from scipy import special
@@ -18,7 +18,7 @@ from foldwise.features.rows import Rows
 from foldwise.features.tfidf import Design
 from foldwise.files import read_json, write_json
 from foldwise.models.linear_fit import LinearProblem, LinearWeights, Tying
-from foldwise.models.model import Task
+from foldwise.models.model import Info, Task
 from foldwise.models.nb_ratio import log_count_ratio
 from foldwise.models.scaling import Scaling, fit_scaling
 from foldwise.models.warm_start import warm_start
@@ -32,9 +32,7 @@ class LogisticRegression:
 
     uses_validation = False
 
-    def __init__(
-        self, design: Design, weights: LinearWeights, tying: Tying, info: dict[str, Any]
-    ) -> None:
+    def __init__(self, design: Design, weights: LinearWeights, tying: Tying, info: Info) -> None:
         self.design, self.weights, self.tying, self.info = design, weights, tying, info
 
     @classmethod
@@ -97,7 +95,7 @@ class LinearSvm:
         weights: LinearWeights,
         tying: Tying,
         scaling: Scaling,
-        info: dict[str, Any],
+        info: Info,
     ) -> None:
         self.design, self.weights, self.tying = design, weights, tying
         self.scaling, self.info = scaling, info

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     # A type alone: most models are no part of a fine-tuning, and depend on none of its code.
     from foldwise.finetune.allowance import Allowance
 
+Info = dict[str, Any]  # what a model says of its fit; kinds differ in what they have to say
+
 
 @dataclass(frozen=True)
 class Task:
@@ -77,7 +79,7 @@ class Model(Protocol):
     """
 
     uses_validation: ClassVar[bool]
-    info: dict[str, Any] = field(default_factory=dict)
+    info: Info = field(default_factory=dict)
 
     @classmethod
     def fit(cls, train: Rows, task: Task, validation: Rows | None = None) -> Self:

@@ -1,13 +1,13 @@
 """The class frequencies of the training fold: the floor that every table starts with."""
 
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 
 from foldwise.features.rows import Rows
 from foldwise.files import read_json, write_json
-from foldwise.models.model import Task
+from foldwise.models.model import Info, Task
 
 
 class Prior:
@@ -17,7 +17,7 @@ class Prior:
 
     def __init__(self, shares: np.ndarray) -> None:
         self.shares = shares
-        self.info: dict[str, Any] = {"device": "cpu"}
+        self.info: Info = {"device": "cpu"}
 
     @classmethod
     def fit(cls, train: Rows, task: Task, validation: Rows | None = None) -> Self:

@@ -15,7 +15,7 @@ from foldwise.files import atomic, read_json, write_json
 from foldwise.finetune import distributed
 from foldwise.hashing import code_hash, content_hash
 from foldwise.models.bert import Bert
-from foldwise.models.model import Task
+from foldwise.models.model import Info, Task
 
 _STRIDE = 100_003  # between the seeds of a fold; the seeds of folds lie closer together
 
@@ -25,7 +25,7 @@ class SeedAverage:
 
     uses_validation = True
 
-    def __init__(self, members: list[Bert], info: dict[str, Any]) -> None:
+    def __init__(self, members: list[Bert], info: Info) -> None:
         self.members, self.info = members, info
 
     @classmethod
@@ -93,7 +93,7 @@ def _key(train: Rows, task: Task) -> str:
     return content_hash(config, task.classes, weights, task.seed, rows, code_hash(__name__))
 
 
-def _joint(infos: list[dict[str, Any]]) -> dict[str, Any]:
+def _joint(infos: list[Info]) -> Info:
     """Return the first member's facts, with the costs and notes of all."""
     if len(infos) == 1:
         return infos[0]

@@ -18,7 +18,8 @@ from foldwise.features.rows import Rows
 from foldwise.features.tfidf import Design
 from foldwise.files import read_json, write_json
 from foldwise.models.linear_fit import Tying
-from foldwise.models.model import Task
+from foldwise.models.model import Info, Task
+from foldwise.scoring.scores import Point
 
 _INNER_FOLDS = 5
 _MANY_PAIRS = 10_000
@@ -35,7 +36,7 @@ class LightGBM:
         chosen: dict[str, np.ndarray],
         booster: lightgbm.Booster,
         swapped_class: np.ndarray | None,
-        info: dict[str, Any],
+        info: Info,
     ) -> None:
         self.design, self.chosen, self.booster = design, chosen, booster
         self.swapped_class, self.info = swapped_class, info
@@ -199,7 +200,7 @@ def _predict(
     return probabilities / probabilities.sum(axis=1, keepdims=True)
 
 
-def _history(recorded: dict[str, dict[str, list[float]]]) -> list[dict[str, Any]]:
+def _history(recorded: dict[str, dict[str, list[float]]]) -> list[Point]:
     """Return the curves of loss and accuracy in about 50 points."""
     points = []
     for split, curves in recorded.items():

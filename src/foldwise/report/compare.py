@@ -5,36 +5,79 @@ Writes compare.md and compare.json, where a folder is given
 """
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from pydantic import JsonValue
 
+from foldwise.config.manifest import Manifest
+from foldwise.config.record import Number, Record
 from foldwise.config.roster import display_rank
 from foldwise.config.run import Run, finished
 from foldwise.errors import UserError, require
-from foldwise.files import read_json, write_json, write_text
+from foldwise.files import write_text
 from foldwise.report.evidence import Evidence
-from foldwise.report.page import cell, number, p_value, span, without_nan
+from foldwise.report.page import cell, number, p_value, span
 from foldwise.scoring.metrics import scores
+from foldwise.scoring.scores import Scores
 from foldwise.scoring.significance import clustered_mcnemar, holm, mean_test
 
 _UNSAID = ("jobs", "report", "title")  # settings that change no prediction
 
 
-def compare(first: Path, second: Path) -> dict[str, Any]:
+class Side(Scores):
+    """What a model scores and costs in one of the runs."""
+
+    train_seconds: Number
+    predict_seconds: Number
+    peak_memory_mb: Number
+
+
+class Compared(Record):
+    """One model in both runs."""
+
+    model: str
+    a: Side
+    b: Side
+    difference: Number  # log loss of A less that of B: what B gains
+    low: Number
+    high: Number
+    p: Number
+    mcnemar_p: Number
+    same: bool  # predictions
+    p_holm: Number  # corrected for the number of models
+    mcnemar_p_holm: Number
+    reading: str
+
+
+class Change(Record):
+    """A setting, a package or the code, where the runs differ."""
+
+    key: str
+    a: JsonValue
+    b: JsonValue
+
+
+class Comparison(Record):
+    """Two runs side by side: `compare.json`."""
+
+    a: str
+    b: str
+    rows: int
+    groups: int
+    confidence: float
+    models: list[Compared]
+    only_a: list[str]
+    only_b: list[str]
+    changed: list[Change]
+
+
+def compare(first: Path, second: Path) -> Comparison:
     """Compare every model that both runs hold, on the same rows.
 
     Parameters
     ----------
     first, second : Path
         Output folders A and B.
-
-    Returns
-    -------
-    dict
-        `models`: scores and cost of each side, `difference` (log loss of A less that of B: what
-        B gains), its paired interval over groups, p values corrected by Holm, and a reading;
-        `changed`: settings, packages and code that differ.
 
     Raises
     ------
@@ -47,75 +90,74 @@ def compare(first: Path, second: Path) -> dict[str, Any]:
     _same(a, b, first, second)
     shared = [name for name in a.losses if name in b.losses]
     drawn = a.bootstrap.means(np.column_stack([a.losses[name] - b.losses[name] for name in shared]))
+    gains = [a.losses[name] - b.losses[name] for name in shared]
+    codes = a.bootstrap.codes
+    p = np.array([mean_test(gain, codes) for gain in gains])
+    accuracy_p = np.array([clustered_mcnemar(a.right[m], b.right[m], codes) for m in shared])
+    corrected, accuracy_corrected = holm(p), holm(accuracy_p)
     found = []
     for k, name in enumerate(shared):
-        gain = a.losses[name] - b.losses[name]
         low, high = a.bootstrap.interval(drawn[:, k])
-        found.append(
-            {
-                "model": name,
-                **{side: _scored(evidence, name) for side, evidence in sides.items()},
-                "difference": float(gain.mean()),
-                "low": low,
-                "high": high,
-                "p": mean_test(gain, a.bootstrap.codes),
-                "mcnemar_p": clustered_mcnemar(a.right[name], b.right[name], a.bootstrap.codes),
-                "same": bool((a.probabilities[name] == b.probabilities[name]).all()),
-            }
+        entry = Compared(
+            model=name,
+            a=_scored(a, name),
+            b=_scored(b, name),
+            difference=gains[k].mean(),
+            low=low,
+            high=high,
+            p=p[k],
+            mcnemar_p=accuracy_p[k],
+            same=bool((a.probabilities[name] == b.probabilities[name]).all()),
+            p_holm=corrected[k],
+            mcnemar_p_holm=accuracy_corrected[k],
+            reading="",
         )
-    for key in ("p", "mcnemar_p"):
-        for entry, value in zip(found, holm(np.array([e[key] for e in found])), strict=True):
-            entry[f"{key}_holm"] = float(value)
-    level = 1 - a.bootstrap.confidence
-    for entry in found:
-        entry["reading"] = _reading(entry, level)
-    found.sort(key=lambda entry: (display_rank(entry["model"]), entry["b"]["log_loss"]))
-    return without_nan(
-        {
-            "a": str(first),
-            "b": str(second),
-            "rows": len(a.labels),
-            "groups": a.bootstrap.n_groups,
-            "confidence": a.bootstrap.confidence,
-            "models": found,
-            "only_a": [name for name in a.losses if name not in b.losses],
-            "only_b": [name for name in b.losses if name not in a.losses],
-            "changed": _changed(runs["a"], runs["b"]),
-        }
+        found.append(entry.replace(reading=_reading(entry, 1 - a.bootstrap.confidence)))
+    found.sort(key=lambda entry: (display_rank(entry.model), entry.b.log_loss))
+    return Comparison(
+        a=str(first),
+        b=str(second),
+        rows=len(a.labels),
+        groups=a.bootstrap.n_groups,
+        confidence=a.bootstrap.confidence,
+        models=found,
+        only_a=[name for name in a.losses if name not in b.losses],
+        only_b=[name for name in b.losses if name not in a.losses],
+        changed=_changed(runs["a"], runs["b"]),
     )
 
 
-def render_comparison(facts: dict[str, Any]) -> str:
+def render_comparison(facts: Comparison) -> str:
     """Return the comparison as aligned text for a terminal."""
-    wide = max(12, *(len(entry["model"]) + 2 for entry in facts["models"]))
-    level = f"{100 * facts['confidence']:.0f} % interval"
-    lines = [f"A {facts['a']}", f"B {facts['b']}"]
-    lines.append(f"the same {facts['rows']:,} rows in {facts['groups']:,} groups, the same folds\n")
+    wide = max(12, *(len(entry.model) + 2 for entry in facts.models))
+    level = f"{100 * facts.confidence:.0f} % interval"
+    lines = [f"A {facts.a}", f"B {facts.b}"]
+    lines.append(f"the same {facts.rows:,} rows in {facts.groups:,} groups, the same folds\n")
     head = f"{'model':<{wide}}{'log loss A':>10}{'B':>9}{'B gains':>10}  {level:<20}"
     lines.append(f"{head}{'p':>8}  reading")
-    for entry in facts["models"]:
+    for entry in facts.models:
         lines.append(
-            f"{entry['model']:<{wide}}{entry['a']['log_loss']:>10.4f}"
-            f"{entry['b']['log_loss']:>9.4f}{entry['difference']:>+10.4f}  "
-            f"{span([entry['low'], entry['high']]):<20}{p_value(entry['p_holm']):>8}  "
-            f"{entry['reading']}"
+            f"{entry.model:<{wide}}{entry.a.log_loss:>10.4f}"
+            f"{entry.b.log_loss:>9.4f}{entry.difference:>+10.4f}  "
+            f"{span([entry.low, entry.high]):<20}{p_value(entry.p_holm):>8}  "
+            f"{entry.reading}"
         )
-    for side in ("a", "b"):
-        if facts[f"only_{side}"]:
-            lines.append(f"only in {side.upper()}: {', '.join(facts[f'only_{side}'])}")
+    for side, only in (("A", facts.only_a), ("B", facts.only_b)):
+        if only:
+            lines.append(f"only in {side}: {', '.join(only)}")
     lines.append("\nwhat changed")
-    lines += [f"  {change['key']}: {change['a']} -> {change['b']}" for change in facts["changed"]]
-    if not facts["changed"]:
+    lines += [f"  {change.key}: {change.a} -> {change.b}" for change in facts.changed]
+    if not facts.changed:
         lines.append("  nothing: settings, code and packages are the same")
     return "\n".join(lines)
 
 
-def write_comparison(facts: dict[str, Any], folder: Path) -> None:
+def write_comparison(facts: Comparison, folder: Path) -> None:
     """Write the comparison as compare.json and compare.md."""
-    write_json(folder / "compare.json", facts)
+    facts.write(folder / "compare.json")
     lines = ["# Two runs side by side", ""]
-    lines += [f"- A: {cell(facts['a'])}", f"- B: {cell(facts['b'])}"]
-    lines.append(f"- the same {facts['rows']:,} rows in {facts['groups']:,} groups, the same folds")
+    lines += [f"- A: {cell(facts.a)}", f"- B: {cell(facts.b)}"]
+    lines.append(f"- the same {facts.rows:,} rows in {facts.groups:,} groups, the same folds")
     lines += ["", "What B gains is the log loss of A less that of B, on the same rows, with its"]
     lines += [
         "paired interval over groups; p values are corrected for the number of models (Holm)."
@@ -123,18 +165,17 @@ def write_comparison(facts: dict[str, Any], folder: Path) -> None:
     lines += ["", "| model | log loss A | B | B gains | interval | p | accuracy A | B "]
     lines[-1] += "| p (McNemar) | training A, s | B, s | reading |"
     lines.append("|---|---:|---:|---:|---|---:|---:|---:|---:|---:|---:|---|")
-    for entry in facts["models"]:
-        a, b = entry["a"], entry["b"]
-        cells = [cell(entry["model"]), number(a["log_loss"]), number(b["log_loss"])]
-        cells += [number(entry["difference"]), span([entry["low"], entry["high"]])]
-        cells += [p_value(entry["p_holm"]), number(a["accuracy"]), number(b["accuracy"])]
-        cells += [p_value(entry["mcnemar_p_holm"])]
-        cells += [number(a["train_seconds"], 1), number(b["train_seconds"], 1)]
-        lines.append(f"| {' | '.join([*cells, cell(entry['reading'])])} |")
+    for entry in facts.models:
+        a, b = entry.a, entry.b
+        cells = [cell(entry.model), number(a.log_loss), number(b.log_loss)]
+        cells += [number(entry.difference), span([entry.low, entry.high])]
+        cells += [p_value(entry.p_holm), number(a.accuracy), number(b.accuracy)]
+        cells += [p_value(entry.mcnemar_p_holm)]
+        cells += [number(a.train_seconds, 1), number(b.train_seconds, 1)]
+        lines.append(f"| {' | '.join([*cells, cell(entry.reading)])} |")
     lines += ["", "| what changed | A | B |", "|---|---|---|"]
     lines += [
-        f"| {cell(change['key'])} | {cell(change['a'])} | {cell(change['b'])} |"
-        for change in facts["changed"]
+        f"| {cell(change.key)} | {cell(change.a)} | {cell(change.b)} |" for change in facts.changed
     ]
     write_text(folder / "compare.md", "\n".join(lines) + "\n")
 
@@ -167,26 +208,30 @@ def _same(a: Evidence, b: Evidence, first: Path, second: Path) -> None:
             )
 
 
-def _scored(evidence: Evidence, name: str) -> dict[str, Any]:
-    facts = evidence.metrics[name]
-    cost = {key: facts[key] for key in ("train_seconds", "predict_seconds", "peak_memory_mb")}
-    return scores(evidence.labels, evidence.probabilities[name]) | cost
+def _scored(evidence: Evidence, name: str) -> Side:
+    record = evidence.blend if name == "ensemble" else evidence.models[name]
+    return Side(
+        **scores(evidence.labels, evidence.probabilities[name]),
+        train_seconds=record.train_seconds,
+        predict_seconds=record.predict_seconds,
+        peak_memory_mb=record.peak_memory_mb,
+    )
 
 
-def _reading(entry: dict[str, Any], level: float) -> str:
-    if entry["same"]:
+def _reading(entry: Compared, level: float) -> str:
+    if entry.same:
         return "the same predictions"
-    if entry["p_holm"] < level and entry["low"] > 0:
+    if entry.p_holm < level and entry.low > 0:
         return "B is better"
-    if entry["p_holm"] < level and entry["high"] < 0:
+    if entry.p_holm < level and entry.high < 0:
         return "A is better"
     return "no clear difference"
 
 
-def _changed(a: Run, b: Run) -> list[dict[str, Any]]:
+def _changed(a: Run, b: Run) -> list[Change]:
     """Return settings, packages and code that differ between the two manifests."""
     found = []
-    records = [read_json(run.output / "manifest.json") for run in (a, b)]
+    records = [Manifest.read(run.output / "manifest.json") for run in (a, b)]
     configs = [run.competition.model_dump(mode="json", warnings=False) for run in (a, b)]
     sections = [("", configs)] + [
         (f"{name}.", [config_[name] for config_ in configs])
@@ -199,12 +244,12 @@ def _changed(a: Run, b: Run) -> list[dict[str, Any]]:
             if isinstance(values[0], dict) or prefix.rstrip(".") in _UNSAID or key in _UNSAID:
                 continue
             if values[0] != values[1]:
-                found.append({"key": prefix + key, "a": values[0], "b": values[1]})
-    for key in sorted(set(records[0]["packages"]) | set(records[1]["packages"])):
-        values = [record["packages"].get(key) for record in records]
+                found.append(Change(key=prefix + key, a=values[0], b=values[1]))
+    for key in sorted(set(records[0].packages) | set(records[1].packages)):
+        values = [record.packages.get(key) for record in records]
         if values[0] != values[1]:
-            found.append({"key": key, "a": values[0], "b": values[1]})
-    if records[0]["code_hash"] != records[1]["code_hash"]:
-        hashes = [record["code_hash"] for record in records]
-        found.append({"key": "code of foldwise", "a": hashes[0], "b": hashes[1]})
+            found.append(Change(key=key, a=values[0], b=values[1]))
+    if records[0].code_hash != records[1].code_hash:
+        hashes = [record.code_hash for record in records]
+        found.append(Change(key="code of foldwise", a=hashes[0], b=hashes[1]))
     return found

@@ -2,10 +2,10 @@
 
 import re
 import unicodedata
-from typing import Any
 
 import numpy as np
 
+from foldwise.config.record import Record
 from foldwise.data.cleaning import TURN
 from foldwise.report.evidence import Evidence
 
@@ -15,9 +15,25 @@ _CHARACTERS = 600
 _INVISIBLE = re.compile("[\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 
 
-def examples(
-    evidence: Evidence, texts: dict[str, np.ndarray]
-) -> dict[str, dict[str, list[dict[str, Any]]]]:
+class Example(Record):
+    """A row, and what every model said of it."""
+
+    id: str
+    texts: dict[str, str]  # excerpts by column
+    guess: str  # of the focus model
+    confidence: float
+    of_truth: dict[str, float]  # probability of the true class, by model
+
+
+class ClassExamples(Record):
+    """Rows of one class."""
+
+    right: list[Example]  # surest first
+    wrong: list[Example]
+    contested: list[Example]
+
+
+def examples(evidence: Evidence, texts: dict[str, np.ndarray]) -> dict[str, ClassExamples]:
     """Return the rows worth reading as `describe_rows` does; texts as there."""
     others = list(_singles(evidence).values())
     chosen = choose_rows(evidence.labels, evidence.probabilities[evidence.focus], others)
@@ -69,8 +85,8 @@ def describe_rows(
     chosen: dict[int, dict[str, list[int]]],
     texts: dict[str, np.ndarray],
     evidence: Evidence,
-) -> dict[str, dict[str, list[dict[str, Any]]]]:
-    """Return the chosen rows as plain data: id, excerpts, and what every model said.
+) -> dict[str, ClassExamples]:
+    """Return the chosen rows by class name: id, excerpts, and what every model said.
 
     Parameters
     ----------
@@ -80,28 +96,25 @@ def describe_rows(
         By text column.
     evidence : Evidence
         Its focus is the model whose guess is shown.
-
-    Returns
-    -------
-    dict of str to dict
-        By class name, then by kind of row.
     """
     classes, own = evidence.classes, evidence.probabilities[evidence.focus]
     said = {evidence.focus: own} | _singles(evidence)
     return {
-        classes[k]: {
-            kind: [
-                {
-                    "id": str(evidence.ids[row]),
-                    "texts": {name: excerpt(column[row]) for name, column in texts.items()},
-                    "guess": classes[int(own[row].argmax())],
-                    "confidence": float(own[row].max()),
-                    "of_truth": {name: float(p[row, k]) for name, p in said.items()},
-                }
-                for row in rows
-            ]
-            for kind, rows in kinds.items()
-        }
+        classes[k]: ClassExamples(
+            **{
+                kind: [
+                    Example(
+                        id=str(evidence.ids[row]),
+                        texts={name: excerpt(column[row]) for name, column in texts.items()},
+                        guess=classes[int(own[row].argmax())],
+                        confidence=own[row].max(),
+                        of_truth={name: p[row, k] for name, p in said.items()},
+                    )
+                    for row in rows
+                ]
+                for kind, rows in kinds.items()
+            }
+        )
         for k, kinds in chosen.items()
     }
 

@@ -1,12 +1,15 @@
 """Figures of what the comparison found: differences, slices, calibration, learning curve."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Protocol
 
 import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
+from foldwise.crossval.learning_curve import CurvePoint
+from foldwise.report.facts import ScoredDifference
+from foldwise.report.slices import Slice
 from foldwise.report.style import (
     COLOURS,
     ON_COLOUR,
@@ -20,22 +23,29 @@ from foldwise.report.style import (
 )
 from foldwise.scoring import metrics
 from foldwise.scoring.bootstrap import GroupBootstrap
+from foldwise.scoring.intervals import Gain
 
 _MOST = 28  # lines of a forest plot
 _BINS = 10  # of the reliability diagram
 _LONG = 28  # characters of a label from which it takes two lines
 
 
-def draw_differences(pairs: Sequence[dict[str, Any]], noise: float | None) -> Figure:
+class _Interval(Protocol):
+    low: float
+    high: float
+
+
+def draw_differences(pairs: Sequence[ScoredDifference], noise: float | None) -> Figure:
     """Draw every paired difference with its interval, and the band of seed noise if it is known.
 
     Those to the prior, many times as large, are left to the table where there are others.
     """
-    pairs = [pair for pair in pairs if "prior" not in (pair["better"], pair["other"])] or pairs
-    names = [f"{pair['other']} − {pair['better']}" for pair in pairs]
+    pairs = [pair for pair in pairs if "prior" not in (pair.better, pair.other)] or pairs
+    names = [f"{pair.other} − {pair.better}" for pair in pairs]
     if max(map(len, names)) > _LONG:
-        names = [f"{pair['other']}\n− {pair['better']}" for pair in pairs]
-    figure = _forest(names, pairs, "difference", "difference in log loss, nats")
+        names = [f"{pair.other}\n− {pair.better}" for pair in pairs]
+    gaps = [pair.difference for pair in pairs]
+    figure = _forest(names, pairs, gaps, "difference in log loss, nats")
     if noise is not None:
         axes = figure.axes[0]
         axes.axvspan(-noise, noise, color="#888888", alpha=0.25, linewidth=0)
@@ -46,18 +56,19 @@ def draw_differences(pairs: Sequence[dict[str, Any]], noise: float | None) -> Fi
     return figure
 
 
-def draw_slices(table: Sequence[dict[str, Any]], focus: str) -> Figure:
+def draw_slices(table: Sequence[Slice], focus: str) -> Figure:
     """Draw how much worse or better than on all rows a model is on each slice."""
-    shown = [entry for entry in table if entry["low"] is not None]
-    names = [entry["slice"] for entry in shown]
-    heads = [entry["respect"] for entry in shown]
+    shown = [entry for entry in table if entry.low is not None]
+    names = [entry.slice for entry in shown]
+    heads = [entry.respect for entry in shown]
     what = f"log loss of {plain([focus])[0]} less that on all rows, nats"
-    return _forest(names, shown, "gap", what, heads)
+    return _forest(names, shown, [entry.gap for entry in shown], what, heads)
 
 
-def draw_left_out(gains: dict[str, dict[str, Any]]) -> Figure:
+def draw_left_out(gains: dict[str, Gain]) -> Figure:
     """Draw how much worse the blend is without each of its models."""
-    return _forest(list(gains), list(gains.values()), "gain", "log loss lost without it, nats")
+    lost, names = list(gains.values()), list(gains)
+    return _forest(names, lost, [gain.gain for gain in lost], "log loss lost without it, nats")
 
 
 def draw_error_correlation(models: Sequence[str], table: Sequence[Sequence[float]]) -> Figure:
@@ -80,22 +91,22 @@ def draw_error_correlation(models: Sequence[str], table: Sequence[Sequence[float
     return figure
 
 
-def draw_learning_curve(points: Sequence[dict[str, Any]]) -> Figure:
+def draw_learning_curve(points: Sequence[CurvePoint]) -> Figure:
     """Draw log loss against training rows, on a logarithmic axis."""
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(figsize=(WIDTH, 3.8))
-        models = list(dict.fromkeys(point["model"] for point in points))
+        models = list(dict.fromkeys(point.model for point in points))
         style = looks(models)
         for model in models:
-            mine = [point for point in points if point["model"] == model]
-            losses = np.array([point["log_loss"] for point in mine])
-            reach = np.abs([[p["low"], p["high"]] for p in mine] - losses[:, None]).T
+            mine = [point for point in points if point.model == model]
+            losses = np.array([point.log_loss for point in mine])
+            reach = np.abs([[p.low, p.high] for p in mine] - losses[:, None]).T
             axes.errorbar(
-                [point["rows"] for point in mine], losses, yerr=reach, capsize=3,
+                [point.rows for point in mine], losses, yerr=reach, capsize=3,
                 label=plain([model])[0], **style[model],
             )  # fmt: skip
         axes.set_xscale("log", base=2)
-        ticks = sorted({point["rows"] for point in points if point["model"] == models[0]})
+        ticks = sorted({point.rows for point in points if point.model == models[0]})
         axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
         axes.minorticks_off()
         axes.set_xlabel("training rows of a fold")
@@ -140,8 +151,8 @@ def draw_reliability(
 
 def _forest(
     names: Sequence[str],
-    entries: Sequence[dict[str, Any]],
-    key: str,
+    entries: Sequence[_Interval],
+    values: Sequence[float],
     label: str,
     heads: Sequence[str] | None = None,
 ) -> Figure:
@@ -150,21 +161,21 @@ def _forest(
     Lines under the same head stand together below it.
     """
     heads = heads or [""] * len(entries)
-    lines: list[tuple[str, dict[str, Any] | None]] = []
-    for i, (name, entry) in enumerate(zip(names[:_MOST], entries, strict=False)):
+    lines: list[tuple[str, int | None]] = []  # place of the entry; None for a head
+    for i, name in enumerate(names[:_MOST]):
         if heads[i] and (i == 0 or heads[i] != heads[i - 1]):
             lines.append((heads[i], None))
-        lines.append((name, entry))
+        lines.append((name, i))
     with plt.rc_context(STYLE):
         step = 0.4 if any("\n" in name for name, _ in lines) else 0.27  # inches a line
         figure, axes = plt.subplots(figsize=(WIDTH, 1.1 + step * len(lines)))
         places = np.arange(len(lines))[::-1]
-        for place, (_, entry) in zip(places, lines, strict=True):
-            if entry is None:
+        for place, (_, i) in zip(places, lines, strict=True):
+            if i is None:
                 continue
-            value = entry[key]
-            reach = np.array([[value - entry["low"]], [entry["high"] - value]])
-            clear = entry["low"] > 0 or entry["high"] < 0
+            value, low, high = values[i], entries[i].low, entries[i].high
+            reach = np.array([[value - low], [high - value]])
+            clear = low > 0 or high < 0
             axes.errorbar(
                 value, place, xerr=np.maximum(reach, 0), fmt="o" if clear else "s", capsize=3,
                 markersize=4.5, color=COLOURS[0] if clear else COLOURS[1],
@@ -173,8 +184,8 @@ def _forest(
             )  # fmt: skip
         axes.axvline(0, color="#888888", linewidth=1)
         axes.set_yticks(places, plain(_cut([name for name, _ in lines])), fontsize=9)
-        for tick, (_, entry) in zip(axes.get_yticklabels(), lines, strict=True):
-            if entry is None:
+        for tick, (_, i) in zip(axes.get_yticklabels(), lines, strict=True):
+            if i is None:
                 tick.set_fontweight("bold")
         axes.tick_params(axis="y", length=0)
         axes.set_ylim(-0.7, len(lines) - 0.3)

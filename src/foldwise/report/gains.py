@@ -1,19 +1,17 @@
 """What would lower the log loss, measured: recalibration, leaving a model out, more data."""
 
-from typing import Any
-
 import numpy as np
 
 from foldwise.ensemble.pools import Blend
 from foldwise.report.evidence import Evidence
-from foldwise.scoring.bootstrap import GroupBootstrap
+from foldwise.scoring.intervals import Gain
 from foldwise.scoring.metrics import row_log_loss
 
 
-def recalibration(evidence: Evidence, model: str) -> dict[str, Any]:
+def recalibration(evidence: Evidence, model: str) -> Gain:
     """Return what a temperature and a bias for each class would gain, judged out of fold."""
     gain = evidence.losses[model] - recalibrated_losses(evidence, model)
-    return _gain(gain, evidence.bootstrap)
+    return Gain.of(gain, evidence.bootstrap)
 
 
 def recalibrated_losses(evidence: Evidence, model: str) -> np.ndarray:
@@ -26,7 +24,7 @@ def recalibrated_losses(evidence: Evidence, model: str) -> np.ndarray:
     return row_log_loss(labels, scaled)
 
 
-def leave_one_out(evidence: Evidence, blend: Blend) -> dict[str, dict[str, Any]]:
+def leave_one_out(evidence: Evidence, blend: Blend) -> dict[str, Gain]:
     """Return, for each model of the ensemble, how much worse the nested blend is without it.
 
     Models of weight zero are left away; of a blend of one there is nothing to say.
@@ -37,7 +35,7 @@ def leave_one_out(evidence: Evidence, blend: Blend) -> dict[str, dict[str, Any]]
     blend : Blend
         How the ensemble was blended.
     """
-    weights = evidence.metrics["ensemble"]["weights"]
+    weights = evidence.blend.weights
     members = {m: evidence.probabilities[m] for m, weight in weights.items() if weight}
     if len(members) < 2:
         return {}
@@ -46,10 +44,5 @@ def leave_one_out(evidence: Evidence, blend: Blend) -> dict[str, dict[str, Any]]
         rest = np.stack([p for other, p in members.items() if other != name])
         without = blend.nested(evidence.labels, rest, evidence.folds)
         lost = row_log_loss(evidence.labels, without) - evidence.losses["ensemble"]
-        found[name] = _gain(lost, evidence.bootstrap)
+        found[name] = Gain.of(lost, evidence.bootstrap)
     return found
-
-
-def _gain(values: np.ndarray, bootstrap: GroupBootstrap) -> dict[str, Any]:
-    low, high = bootstrap.interval_of_mean(values)
-    return {"gain": float(values.mean()), "low": low, "high": high}

@@ -2,10 +2,8 @@
 
 import base64
 import io
-import math
 import re
 from collections.abc import Iterator
-from typing import Any
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
@@ -13,6 +11,7 @@ from matplotlib.figure import Figure
 
 from foldwise.report import figures, plots, style, verdict
 from foldwise.report.evidence import Evidence
+from foldwise.report.facts import Facts
 
 _MARKDOWN = re.compile(r"([\\`*_\[\]!#~$])")
 _PER_INCH = 108  # pixels of a page; the figures hold half as many again, for fine screens
@@ -20,31 +19,31 @@ _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u20
 
 
 def draw_figures(
-    evidence: Evidence, table: pd.DataFrame, facts: dict[str, Any]
+    evidence: Evidence, table: pd.DataFrame, facts: Facts
 ) -> Iterator[tuple[str, Figure]]:
     """Yield the name and the drawing of every figure of the report, one at a time."""
-    floor = facts["bayes"]["log_loss"] if facts["bayes"] else None
+    floor = facts.bayes.log_loss if facts.bayes else None
     models = {m: p for m, p in evidence.probabilities.items() if m != "prior"}
-    noise = max((entry["band"] for entry in facts["seed_noise"].values()), default=None)
-    alike = facts["error_correlation"]
+    noise = max((entry.band for entry in facts.seed_noise.values()), default=None)
+    alike = facts.error_correlation
     yield "log_loss", plots.draw_loss_intervals(table, floor)
-    yield "differences", figures.draw_differences(facts["differences"], noise)
-    yield "folds", plots.draw_fold_scores(facts["fold_log_loss"])
-    yield "weights", plots.draw_weights(facts["ensemble"]["weights"])
-    if facts["left_out"]:
-        yield "left_out", figures.draw_left_out(facts["left_out"])
-    if len(alike["models"]) > 1:
-        yield "errors", figures.draw_error_correlation(alike["models"], alike["correlation"])
+    yield "differences", figures.draw_differences(facts.differences, noise)
+    yield "folds", plots.draw_fold_scores(facts.fold_log_loss)
+    yield "weights", plots.draw_weights(facts.ensemble.weights)
+    if facts.left_out:
+        yield "left_out", figures.draw_left_out(facts.left_out)
+    if len(alike.models) > 1:
+        yield "errors", figures.draw_error_correlation(alike.models, alike.correlation)
     yield "reliability", figures.draw_reliability(evidence.labels, models, evidence.bootstrap)
-    yield "class_balance", plots.draw_class_balance(facts["audit"]["train"]["class_balance"])
-    if any(entry["low"] is not None for entry in facts["slices"]):
-        yield "slices", figures.draw_slices(facts["slices"], facts["focus"])
-    if facts["learning_curve"] and facts["learning_curve"]["points"]:
-        yield "learning_curve", figures.draw_learning_curve(facts["learning_curve"]["points"])
+    yield "class_balance", plots.draw_class_balance(facts.audit.train.class_balance)
+    if any(entry.low is not None for entry in facts.slices):
+        yield "slices", figures.draw_slices(facts.slices, facts.focus)
+    if facts.learning_curve and facts.learning_curve.points:
+        yield "learning_curve", figures.draw_learning_curve(facts.learning_curve.points)
     for name in models:
-        matrix = facts["class_reports"][name]["confusion"]
+        matrix = facts.class_reports[name].confusion
         yield f"confusion_{name}", plots.draw_confusion(matrix, evidence.classes, name)
-    for name, folds in facts["fold_details"].items():
+    for name, folds in facts.fold_details.items():
         figure = plots.draw_curves(name, folds)
         if figure is not None:
             yield f"curves_{name}", figure
@@ -61,15 +60,14 @@ def both_themes(figure: Figure) -> dict[str, bytes]:
     return found
 
 
-def render_report(form: str, facts: dict[str, Any], images: dict[str, dict[str, bytes]]) -> str:
+def render_report(form: str, facts: Facts, images: dict[str, dict[str, bytes]]) -> str:
     """Return `report.md` or `report.html` as text.
 
     Parameters
     ----------
     form : str
         "md" or "html".
-    facts : dict
-        The content of `report.json`.
+    facts : Facts
     images : dict of str to dict
         By figure name, as `both_themes` returns them.
     """
@@ -91,7 +89,7 @@ def render_report(form: str, facts: dict[str, Any], images: dict[str, dict[str, 
         "display_name": verdict.display_name,
         "thousands": lambda value: number(value, 0),
     }
-    text = templates.get_template(f"report.{form}.jinja").render(**facts, images=images)
+    text = templates.get_template(f"report.{form}.jinja").render(**dict(facts), images=images)
     return _CONTROL.sub("", text)
 
 
@@ -127,12 +125,3 @@ def cell(text: object) -> str:
     for sign, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("|", "&#124;")):
         plain = plain.replace(sign, entity)
     return plain.replace("://", ":&#8203;//")  # an address would become a link without this
-
-
-def without_nan(value: Any) -> Any:
-    """Return plain data with None for what is not a number, as JSON wants it."""
-    if isinstance(value, dict):
-        return {key: without_nan(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [without_nan(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

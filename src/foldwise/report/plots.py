@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from foldwise.config.roster import KINDS, members
+from foldwise.crossval.records import FoldRecord
 from foldwise.report.style import (
     COLOURS,
     ON_COLOUR,
@@ -110,14 +111,14 @@ def draw_confusion(matrix: Sequence[Sequence[int]], classes: Sequence[str], titl
     return figure
 
 
-def draw_curves(name: str, folds: list[dict[str, Any]]) -> Figure | None:
+def draw_curves(name: str, folds: list[FoldRecord]) -> Figure | None:
     """Draw training and validation loss (and accuracy, where it was kept) of every fold."""
-    lines = [c for fold in folds for c in fold.get("histories") or [fold.get("history") or []]]
+    lines = [curve for fold in folds for curve in fold.curves]
     with_accuracy = any("accuracy" in point for line in lines for point in line)
     panels = ["loss", "accuracy"] if with_accuracy else ["loss"]
     if not any(lines):
         return None
-    several = any("histories" in fold for fold in folds)
+    several = any(fold.histories is not None for fold in folds)
     with plt.rc_context(STYLE):
         figure, all_axes = plt.subplots(
             len(panels), 1, figsize=(WIDTH, 1.0 + 2.4 * len(panels)), sharex=True, squeeze=False

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from foldwise.config.record import Number, Record
 from foldwise.config.sections import PairConfig
 from foldwise.data.cleaning import TURN
 from foldwise.features.prompt_kind import kind, script
@@ -13,6 +14,22 @@ from foldwise.scoring.bootstrap import GroupBootstrap
 
 _FEWEST = 30  # rows below which a slice is shown without an interval and never named the worst
 _LABEL = "label"
+
+
+class Slice(Record):
+    """One kind of rows in one respect, scored under every model."""
+
+    respect: str
+    slice: str
+    rows: int
+    share: float
+    log_loss: dict[str, Number]  # by model
+    accuracy: dict[str, Number]
+    gap: Number  # of the focus model, to its log loss on all rows
+    low: Number  # None for a handful of rows
+    high: Number
+    low_of_all: Number  # of an interval that holds for all slices at once
+    high_of_all: Number
 
 
 def slice_columns(
@@ -58,7 +75,7 @@ def slice_table(
     right: dict[str, np.ndarray],
     focus: str,
     bootstrap: GroupBootstrap,
-) -> list[dict[str, Any]]:
+) -> list[Slice]:
     """Score every model on every slice.
 
     Parameters
@@ -73,10 +90,8 @@ def slice_table(
 
     Returns
     -------
-    list of dict
-        Slices of one respect together; `gap` is the focus model's log loss on the slice less
-        that on all rows, `low` and `high` its interval, `low_of_all` and `high_of_all` one that
-        holds for all slices at once (None for a handful of rows).
+    list of Slice
+        Those of one respect together.
     """
     slices = [
         (name, value, values == value)
@@ -104,31 +119,31 @@ def slice_table(
         n = int(mask.sum())
         low, high = bootstrap.interval(gaps[:, k]) if enough[k] else (None, None)
         found.append(
-            {
-                "respect": name,
-                "slice": str(value),
-                "rows": n,
-                "share": n / len(mask),
-                "log_loss": {model: float(values[mask].mean()) for model, values in losses.items()},
-                "accuracy": {model: float(values[mask].mean()) for model, values in right.items()},
-                "gap": float(mean[k]),
-                "low": low,
-                "high": high,
-                "low_of_all": of_all[0, k],
-                "high_of_all": of_all[1, k],
-            }
+            Slice(
+                respect=name,
+                slice=str(value),
+                rows=n,
+                share=n / len(mask),
+                log_loss={model: values[mask].mean() for model, values in losses.items()},
+                accuracy={model: values[mask].mean() for model, values in right.items()},
+                gap=mean[k],
+                low=low,
+                high=high,
+                low_of_all=of_all[0, k],
+                high_of_all=of_all[1, k],
+            )
         )
     return found
 
 
-def worst(table: list[dict[str, Any]]) -> dict[str, Any] | None:
+def worst(table: list[Slice]) -> Slice | None:
     """Return the slice that is worse than the whole by the most that is beyond doubt.
 
     Slices by label are left out: which label a row has is not known when it is predicted. None
     where none is worse once it is considered that the worst of many was picked.
     """
-    clear = [s for s in table if s["respect"] != _LABEL and (s["low_of_all"] or 0) > 0]
-    return max(clear, key=lambda s: s["low_of_all"], default=None)
+    clear = [s for s in table if s.respect != _LABEL and (s.low_of_all or 0) > 0]
+    return max(clear, key=lambda s: s.low_of_all, default=None)
 
 
 def _mapped(texts: np.ndarray, function: Any) -> np.ndarray:

@@ -113,7 +113,7 @@ def ink(image: AxesImage, value: float) -> str:
     return "black" if luminance > 0.179 else "white"
 
 
-def looks(names: Sequence[str]) -> dict[str, dict[str, Any]]:
+def looks(names: Sequence[str]) -> dict[str, dict[str, str | float]]:
     """Return the colour and the marker of each model; markers tell it without colour, too.
 
     A model of the pipeline looks the same in every figure of every report.

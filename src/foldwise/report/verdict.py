@@ -1,68 +1,59 @@
 """What the numbers say, in sentences that hold whatever the numbers are."""
 
-from typing import Any
-
 import pandas as pd
 
 from foldwise.config.run import Run
+from foldwise.report.facts import Cost, Lever, Numbers, ScoredDifference
+from foldwise.scoring.intervals import Gain
 
 
-def levers(facts: dict[str, Any]) -> list[dict[str, Any]]:
+def levers(numbers: Numbers) -> list[Lever]:
     """Return what could be done next with what it was measured to gain, the largest first.
 
     What nobody has tried comes last, with a number that only says how much is at stake.
-
-    Parameters
-    ----------
-    facts : dict
-        The report's numbers: recalibration, learning curve and worst slice.
-
-    Returns
-    -------
-    list of dict
-        `lever`, `gain` in log loss with `low` and `high`, what the number means, and whether it
-        is `measured` or no more than a ceiling.
     """
     found = [
-        {
-            "lever": f"recalibrate {display_name(facts['focus'])}",
-            "means": "a temperature and a bias for each class, fitted on the other folds",
-            "measured": True,
-            **facts["recalibration"],
-        }
-    ]
-    curve = facts["learning_curve"]
-    for model, gain in (curve["last_doubling"] if curve else {}).items():
-        means = f"what the second half of the training rows bought {model}"
-        found.append({"lever": f"more data for {model}", "means": means, "measured": True, **gain})
-    slice_ = facts["worst_slice"]
-    if slice_:
-        share = slice_["share"]
-        found.append(
-            {
-                "lever": f"work on the worst slice, {slice_['respect']}: {slice_['slice']}",
-                "means": "a yardstick, not a forecast: if these rows became as easy as the average",
-                "measured": False,
-                "gain": share * slice_["gap"],
-                "low": share * slice_["low_of_all"],
-                "high": share * slice_["high_of_all"],
-            }
+        Lever(
+            lever=f"recalibrate {display_name(numbers.focus)}",
+            means="a temperature and a bias for each class, fitted on the other folds",
+            measured=True,
+            **dict(numbers.recalibration),
         )
-    return sorted(found, key=lambda lever: (not lever["measured"], -lever["gain"]))
+    ]
+    curve = numbers.learning_curve
+    for model, gain in (curve.last_doubling if curve else {}).items():
+        means = f"what the second half of the training rows bought {model}"
+        found.append(
+            Lever(lever=f"more data for {model}", means=means, measured=True, **dict(gain))
+        )
+    worst = numbers.worst_slice
+    if worst:
+        found.append(
+            Lever(
+                lever=f"work on the worst slice, {worst.respect}: {worst.slice}",
+                means="a yardstick, not a forecast: if these rows became as easy as the average",
+                measured=False,
+                gain=worst.share * worst.gap,
+                low=worst.share * worst.low_of_all,
+                high=worst.share * worst.high_of_all,
+            )
+        )
+    return sorted(found, key=lambda lever: (not lever.measured, -lever.gain))
 
 
-def verdict(table: pd.DataFrame, facts: dict[str, Any], run: Run) -> list[str]:
+def verdict(table: pd.DataFrame, numbers: Numbers, levers: list[Lever], run: Run) -> list[str]:
     """Return the result in words.
 
     Parameters
     ----------
     table : DataFrame
         The leaderboard.
-    facts : dict
-        The report's numbers: differences, ensemble, costs, levers.
+    numbers : Numbers
+    levers : list of Lever
+        What `levers` returned.
     run : Run
     """
-    metric, found = run.competition.metric, facts["differences"]
+    metric, found = run.competition.metric, numbers.differences
     singles = table[~table["model"].isin(["prior", "ensemble"])]
     if singles.empty:
         return ["Only the class frequencies were fitted: there is nothing to compare."]
@@ -74,52 +65,52 @@ def verdict(table: pd.DataFrame, facts: dict[str, Any], run: Run) -> list[str]:
     said += _runner_up(best["model"], singles, found)
     said.append(_ensemble(best["model"], found, level))
     if "prior" in set(table["model"]):
-        against = next(d for d in found if {d["better"], d["other"]} == {best["model"], "prior"})
-        if against["better"] == best["model"] and against["low"] > 0:
+        against = next(d for d in found if {d.better, d.other} == {best["model"], "prior"})
+        if against.better == best["model"] and against.low > 0:
             said.append(
-                f"Against the class frequencies {best['model']} gains {against['difference']:z.4f} "
-                f"in log loss ({against['low']:z.4f} to {against['high']:z.4f})."
+                f"Against the class frequencies {best['model']} gains {against.difference:z.4f} "
+                f"in log loss ({against.low:z.4f} to {against.high:z.4f})."
             )
         else:
             said.append(f"{best['model']} is not clearly better than the class frequencies.")
-    weights = facts["ensemble"]["weights"]
+    weights = numbers.ensemble.weights
     unused = [model for model, weight in weights.items() if weight == 0]
     if unused:
         said.append(f"Without weight in the blend: {_listed(unused)}.")
-    said += _spare(facts["left_out"], facts["costs"])
-    said += _cost(facts["costs"], best["model"], facts["price_per_hour"])
-    worst = facts["worst_slice"]
+    said += _spare(numbers.left_out, numbers.costs)
+    said += _cost(numbers.costs, best["model"], numbers.price_per_hour)
+    worst = numbers.worst_slice
     if worst:
         said.append(
-            f"The worst slice is “{worst['respect']}: {worst['slice']}” ({worst['rows']:,} rows): "
-            f"there the log loss of {display_name(facts['focus'])} is {worst['gap']:z.4f} higher "
-            f"than on all rows ({worst['low_of_all']:z.4f} to {worst['high_of_all']:z.4f}, with "
-            "all slices looked at)."
+            f"The worst slice is “{worst.respect}: {worst.slice}” ({worst.rows:,} rows): "
+            f"there the log loss of {display_name(numbers.focus)} is {worst.gap:z.4f} higher "
+            f"than on all rows ({worst.low_of_all:z.4f} to {worst.high_of_all:z.4f}, with all "
+            "slices looked at)."
         )
-    curve_is_possible = facts["learning_curve"] is None and not facts["foreign"]
-    said.append(_next(facts["levers"], curve_is_possible))
+    curve_is_possible = numbers.learning_curve is None and not numbers.foreign
+    said.append(_next(levers, curve_is_possible))
     return said
 
 
-def _runner_up(best: str, singles: pd.DataFrame, found: list[dict[str, Any]]) -> list[str]:
+def _runner_up(best: str, singles: pd.DataFrame, found: list[ScoredDifference]) -> list[str]:
     others = set(singles["model"]) - {best}
-    pairs = [(d, {d["better"], d["other"]}) for d in found]
+    pairs = [(d, {d.better, d.other}) for d in found]
     pairs = [(d, (names - {best}).pop()) for d, names in pairs if best in names]
     pairs = [(d, other) for d, other in pairs if other in others]
-    level = [other for d, other in pairs if d["low"] <= 0]
+    level = [other for d, other in pairs if d.low <= 0]
     if level:
         return [f"In log loss these rows do not tell it from {_listed(level)}."]
-    if pairs and all(d["better"] == best for d, _ in pairs):
+    if pairs and all(d.better == best for d, _ in pairs):
         return ["Its lead over every other single model is beyond the interval."]
     return []
 
 
-def _ensemble(best: str, found: list[dict[str, Any]], level: str) -> str:
-    pair = next(d for d in found if {d["better"], d["other"]} == {best, "ensemble"})
-    span = f"{pair['difference']:z.4f} ({level} interval {pair['low']:z.4f} to {pair['high']:z.4f})"
-    if pair["better"] == "ensemble" and pair["low"] > 0:
+def _ensemble(best: str, found: list[ScoredDifference], level: str) -> str:
+    pair = next(d for d in found if {d.better, d.other} == {best, "ensemble"})
+    span = f"{pair.difference:z.4f} ({level} interval {pair.low:z.4f} to {pair.high:z.4f})"
+    if pair.better == "ensemble" and pair.low > 0:
         return f"The ensemble is better than it: log loss lower by {span}."
-    if pair["better"] == "ensemble":
+    if pair.better == "ensemble":
         return (
             f"The ensemble's log loss is lower by {span}: the interval holds zero, so these rows "
             "do not show that it is better."
@@ -127,15 +118,15 @@ def _ensemble(best: str, found: list[dict[str, Any]], level: str) -> str:
     return f"The ensemble is not better than it: its log loss is higher by {span}."
 
 
-def _cost(costs: list[dict[str, Any]], best: str, price: float) -> list[str]:
-    by_model = {cost["model"]: cost for cost in costs}
+def _cost(costs: list[Cost], best: str, price: float) -> list[str]:
+    by_model = {cost.model: cost for cost in costs}
     single, blend = by_model[best], by_model["ensemble"]
-    if single["train_seconds"] is None or blend["train_seconds"] is None:
+    if single.train_seconds is None or blend.train_seconds is None:
         return []
-    said = f"Training took {_seconds(single['train_seconds'])} for {best}, "
-    said += f"{_seconds(blend['train_seconds'])} for the ensemble with its members"
+    said = f"Training took {_seconds(single.train_seconds)} for {best}, "
+    said += f"{_seconds(blend.train_seconds)} for the ensemble with its members"
     if price:
-        said += f" ({single['money']:.2f} and {blend['money']:.2f} at {price:.2f} an hour)"
+        said += f" ({single.money:.2f} and {blend.money:.2f} at {price:.2f} an hour)"
     return [f"{said}."]
 
 
@@ -143,26 +134,26 @@ def _seconds(value: float) -> str:
     return f"{value:,.1f} s" if value < 120 else f"{value / 60:,.1f} min"
 
 
-def _next(found: list[dict[str, Any]], curve_is_possible: bool) -> str:
-    measured = [lever for lever in found if lever["measured"]]
-    clear = [lever for lever in measured if lever["low"] > 0]
+def _next(found: list[Lever], curve_is_possible: bool) -> str:
+    measured = [lever for lever in found if lever.measured]
+    clear = [lever for lever in measured if lever.low > 0]
     if clear:
         first = clear[0]
         return (
-            f"Do next: {first['lever']}. It is the largest lever measured here, "
-            f"{first['gain']:z.4f} ({first['low']:z.4f} to {first['high']:z.4f}): {first['means']}."
+            f"Do next: {first.lever}. It is the largest lever measured here, "
+            f"{first.gain:z.4f} ({first.low:z.4f} to {first.high:z.4f}): {first.means}."
         )
     tried = "; ".join(
-        f"{lever['lever']} {lever['gain']:z.4f}, {lever['low']:z.4f} to {lever['high']:z.4f}"
+        f"{lever.lever} {lever.gain:z.4f}, {lever.low:z.4f} to {lever.high:z.4f}"
         for lever in measured
     )
     said = f"Do next: another kind of model. No lever measured here is clearly above zero ({tried})"
     if curve_is_possible:
         said += "; what more data would bring, --learning-curve measures"
-    stake = next((lever for lever in found if not lever["measured"]), None)
+    stake = next((lever for lever in found if not lever.measured), None)
     if stake:
         said += (
-            f". Most is at stake in the worst slice: {stake['gain']:z.4f} of log loss if its rows "
+            f". Most is at stake in the worst slice: {stake.gain:z.4f} of log loss if its rows "
             "became as easy as the average"
         )
     return f"{said}."
@@ -173,17 +164,17 @@ def display_name(model: str) -> str:
     return "the ensemble" if model == "ensemble" else model
 
 
-def _spare(left_out: dict[str, Any], costs: list[dict[str, Any]]) -> list[str]:
+def _spare(left_out: dict[str, Gain], costs: list[Cost]) -> list[str]:
     """Name the model that the blend would miss least, if that is not beyond doubt at all."""
-    spare = {model: gain for model, gain in left_out.items() if gain["low"] <= 0}
+    spare = {model: gain for model, gain in left_out.items() if gain.low <= 0}
     if not spare:
         return []
-    model, gain = min(spare.items(), key=lambda item: item[1]["gain"])
-    seconds = next(cost["train_seconds"] for cost in costs if cost["model"] == model)
+    model, gain = min(spare.items(), key=lambda item: item[1].gain)
+    seconds = next(cost.train_seconds for cost in costs if cost.model == model)
     saved = "" if seconds is None else f", and its training by -{_seconds(seconds)}"
     return [
-        f"{model} may go: without it the blend's log loss changes by {gain['gain']:+z.4f} "
-        f"({gain['low']:z.4f} to {gain['high']:z.4f}){saved}."
+        f"{model} may go: without it the blend's log loss changes by {gain.gain:+z.4f} "
+        f"({gain.low:z.4f} to {gain.high:z.4f}){saved}."
     ]
 
 

@@ -4,14 +4,17 @@ Reads  features/features.json, clean/audit.json, tune/<model>.json
 """
 
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
+from pydantic import JsonValue
 
 from foldwise.config.run import Run
-from foldwise.files import read_json
+from foldwise.data.audit_record import Audit
+from foldwise.features.rows import FeatureRecord
 from foldwise.report.evidence import Evidence
 from foldwise.report.gains import recalibrated_losses
+from foldwise.scoring.leaks import Leaks
+from foldwise.tuning.record import TuneRecord
 
 _WORST_ECE = 0.1
 _FEW_GROUPS = 50
@@ -24,7 +27,7 @@ _CHECKED_NUMBERS = ("place in the file", "id")
 
 
 def find_warnings(
-    evidence: Evidence, table: pd.DataFrame, leaks: dict[str, Any] | None, run: Run
+    evidence: Evidence, table: pd.DataFrame, leaks: Leaks | None, run: Run
 ) -> list[str]:
     """Return every sentence that a reader must not miss."""
     found = []
@@ -50,14 +53,13 @@ def find_warnings(
         found.append(
             f"Only {evidence.bootstrap.n_groups} groups: every interval here is a rough one."
         )
-    for name, facts in evidence.metrics.items():
-        found += [f"{name}: {note}" for note in facts.get("notes", []) if not _expected(note)]
+    for name, record in evidence.models.items():
+        found += [f"{name}: {note}" for note in record.notes if not _expected(note)]
     found += tuned_settings(run)
-    features = read_json(run.features / "features.json") or {}
-    found += features.get("notes", [])
-    audit = read_json(run.clean / "audit.json") or {}
-    for split in ("train", "test"):
-        found += audit.get(split, {}).get("warnings", [])
+    features = FeatureRecord.read_if_there(run.features / "features.json")
+    found += features.notes if features else []
+    for table in Audit.read(run.clean / "audit.json").tables.values():
+        found += table.warnings
     if not run.competition.folds.stratify:
         found.append("The folds were drawn without regard to the classes.")
     return found
@@ -79,43 +81,43 @@ def remarks(evidence: Evidence) -> list[str]:
     """Return what the models noted that is as it should be."""
     return [
         f"{name}: {note}"
-        for name, facts in evidence.metrics.items()
-        for note in facts.get("notes", [])
+        for name, record in evidence.models.items()
+        for note in record.notes
         if _expected(note)
     ]
 
 
-def _leak_warnings(leaks: dict[str, Any] | None, n: int, n_classes: int) -> list[str]:
+def _leak_warnings(leaks: Leaks | None, n: int, n_classes: int) -> list[str]:
     if leaks is None:
         return []
     found = []
-    for twins in leaks["twins"]:
-        rows = twins["exact_across_folds"] + twins["near_across_folds"]
+    for twins in leaks.twins:
+        rows = twins.exact_across_folds + twins.near_across_folds
         # In a pair the answers may repeat; the whole row, or an only text, may not.
-        if twins is leaks["twins"][-1] and rows > _TWINS * n:
+        if twins is leaks.twins[-1] and rows > _TWINS * n:
             found.append(
                 f"Leak suspected: {rows:,} rows ({100 * rows / n:.1f} %) have an exact or near "
                 "twin in another fold; group by what they share (data.group)."
             )
-    for word in leaks["words"]:
+    for word in leaks.words:
         # The more classes, the narrower their topics: of 77 many have a word of their own.
-        if word["j"] >= 1 - _GIVEAWAY / n_classes:
+        if word.j >= 1 - _GIVEAWAY / n_classes:
             found.append(
-                f"Leak suspected: the word {word['word']!r} in {word['text']} stands in "
-                f"{100 * word['in_class']:.0f} % of class {word['class']!r} and "
-                f"{100 * word['elsewhere']:.0f} % of the rest."
+                f"Leak suspected: the word {word.word!r} in {word.text} stands in "
+                f"{100 * word.in_class:.0f} % of class {word.label!r} and "
+                f"{100 * word.elsewhere:.0f} % of the rest."
             )
-    for number in leaks["numbers"]:
-        if number["auc"] >= _NUMBER and number["number"] not in _CHECKED_NUMBERS:
+    for number in leaks.numbers:
+        if number.auc >= _NUMBER and number.number not in _CHECKED_NUMBERS:
             found.append(
-                f"Leak suspected: {number['number']} alone tells class {number['class']!r} "
-                f"(AUC {number['auc']:.3f})."
+                f"Leak suspected: {number.number} alone tells class {number.label!r} "
+                f"(AUC {number.auc:.3f})."
             )
-    shift = leaks["shift"]
-    if shift and shift["low"] > _SHIFT:
+    shift = leaks.shift
+    if shift and shift.low > _SHIFT:
         found.append(
-            f"Train and test differ: a quick model tells them apart with AUC {shift['auc']:.3f} "
-            f"({shift['low']:.3f} to {shift['high']:.3f}); the test score may be another one."
+            f"Train and test differ: a quick model tells them apart with AUC {shift.auc:.3f} "
+            f"({shift.low:.3f} to {shift.high:.3f}); the test score may be another one."
         )
     return found
 
@@ -134,24 +136,24 @@ def tuned_settings(run: Run) -> list[str]:
     """Return a sentence for each model that was run with the settings that `tune` found."""
     found = []
     for model in run.competition.models:
-        record = read_json(tuned_path(run, model))
-        if record and _is_used(run, model, record["values"]):
+        record = TuneRecord.read_if_there(tuned_path(run, model))
+        if record and _is_used(run, model, record.values):
             found.append(
-                f"{model}: its settings are the best of {record['trials']} trials of tune on "
+                f"{model}: its settings are the best of {record.trials} trials of tune on "
                 f"these very folds, so its score is optimistic{_by_how_much(record)}"
             )
     return found
 
 
-def _is_used(run: Run, model: str, values: dict[str, Any]) -> bool:
+def _is_used(run: Run, model: str, values: dict[str, JsonValue]) -> bool:
     section = run.competition.section(model)[model]
     return all(section.get(key) == value for key, value in values.items())
 
 
-def _by_how_much(record: dict[str, Any]) -> str:
-    if "nested" not in record:
+def _by_how_much(record: TuneRecord) -> str:
+    if record.nested is None:
         return "; tune --nested says by how much."
     return (
-        f": {record['metric']} {record['nested']:.4f} where they are chosen without the fold they "
-        f"are judged on, against {record['tuned']:.4f} (difference {record['optimism']:+.4f})."
+        f": {record.metric} {record.nested:.4f} where they are chosen without the fold they "
+        f"are judged on, against {record.tuned:.4f} (difference {record.optimism:+.4f})."
     )

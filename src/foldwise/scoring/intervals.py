@@ -2,8 +2,31 @@
 
 import numpy as np
 
+from foldwise.config.record import Record
 from foldwise.scoring import metrics
 from foldwise.scoring.bootstrap import GroupBootstrap
+
+
+class F1Difference(Record):
+    """By how much the macro-F1 of the first of two models is higher, with its interval."""
+
+    f1_difference: float
+    f1_low: float
+    f1_high: float
+
+
+class Gain(Record):
+    """By how much a mean log loss is lower, with its interval."""
+
+    gain: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values: np.ndarray, bootstrap: GroupBootstrap) -> "Gain":
+        """Measure what each row gains, shape (n,)."""
+        low, high = bootstrap.interval_of_mean(values)
+        return cls(gain=values.mean(), low=low, high=high)
 
 
 def score_intervals(
@@ -34,7 +57,7 @@ def f1_differences(
     f1: dict[str, float],
     drawn: dict[str, dict[str, np.ndarray]],
     bootstrap: GroupBootstrap,
-) -> list[dict[str, float]]:
+) -> list[F1Difference]:
     """Return by how much the macro-F1 of the first of each two models is higher, with its interval.
 
     Parameters
@@ -47,17 +70,12 @@ def f1_differences(
         `drawn_scores` by model.
     bootstrap : GroupBootstrap
         What they were drawn with.
-
-    Returns
-    -------
-    list of dict
-        `f1_difference`, `f1_low` and `f1_high`, by pair.
     """
     found = []
     for better, other in pairs:
         low, high = bootstrap.interval(drawn[better]["f1_macro"] - drawn[other]["f1_macro"])
         gap = float(f1[better] - f1[other])
-        found.append({"f1_difference": gap, "f1_low": low, "f1_high": high})
+        found.append(F1Difference(f1_difference=gap, f1_low=low, f1_high=high))
     return found
 
 

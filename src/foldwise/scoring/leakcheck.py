@@ -18,6 +18,7 @@ from foldwise.data.audit import shingle_sketch
 from foldwise.data.cleaning import normalise_column
 from foldwise.data.splits import draw_folds
 from foldwise.scoring.bootstrap import GroupBootstrap
+from foldwise.scoring.leaks import Shift, SplitGap, TellingNumber, TellingWord, Twins
 from foldwise.scoring.metrics import row_log_loss
 
 ROWS = 10_000  # most rows that a quick model sees
@@ -30,7 +31,7 @@ _SHUFFLES = 3  # random splits whose scores are averaged
 
 def twins(
     train: pd.DataFrame, test: pd.DataFrame | None, folds: np.ndarray, text: list[str]
-) -> list[dict[str, Any]]:
+) -> list[Twins]:
     """Count rows whose text also stands in another fold, or in the other file.
 
     Parameters
@@ -44,7 +45,7 @@ def twins(
 
     Returns
     -------
-    list of dict
+    list of Twins
         One for each text column and, if there are several, one for the whole row: rows with an
         exact twin (but for case and punctuation) or a near one (the same smallest hashes of word
         shingles) in another fold, test rows with one in train, and ids of examples.
@@ -64,9 +65,7 @@ def twins(
             whole = pd.MultiIndex.from_arrays([codes[column] for column in text])
             codes["whole row"] = pd.factorize(whole)[0]
     ids = train["id"].to_numpy()
-    return [
-        {"text": name} | _across(exact[name], near[name], folds, ids, len(train)) for name in exact
-    ]
+    return [_across(name, exact[name], near[name], folds, ids, len(train)) for name in exact]
 
 
 def split_gap(
@@ -76,7 +75,7 @@ def split_gap(
     folds: np.ndarray,
     n_classes: int,
     seed: int,
-) -> dict[str, Any] | None:
+) -> SplitGap | None:
     """Score one quick model on random and on the grouped folds of the same rows.
 
     Parameters
@@ -89,7 +88,7 @@ def split_gap(
 
     Returns
     -------
-    dict or None
+    SplitGap or None
         Log loss and accuracy on both kinds of folds, and the log loss that random folds hide
         with its interval over groups; None where every row is a group of its own.
     """
@@ -108,16 +107,22 @@ def split_gap(
         right[name] = np.mean([p.argmax(axis=1) == labels for p in found], axis=0)
     hidden = losses["grouped"] - losses["random"]
     low, high = GroupBootstrap(groups, seed=seed).interval_of_mean(hidden)
-    facts = {"rows": len(labels), "groups": int(codes.max()) + 1}
-    for name in losses:
-        facts[f"{name}_log_loss"] = float(losses[name].mean())
-        facts[f"{name}_accuracy"] = float(right[name].mean())
-    return facts | {"gap": float(hidden.mean()), "low": low, "high": high}
+    return SplitGap(
+        rows=len(labels),
+        groups=int(codes.max()) + 1,
+        random_log_loss=losses["random"].mean(),
+        random_accuracy=right["random"].mean(),
+        grouped_log_loss=losses["grouped"].mean(),
+        grouped_accuracy=right["grouped"].mean(),
+        gap=hidden.mean(),
+        low=low,
+        high=high,
+    )
 
 
 def shift(
     texts: list[np.ndarray], groups: np.ndarray, is_test: np.ndarray, seed: int
-) -> dict[str, Any] | None:
+) -> Shift | None:
     """Try to tell test rows from training rows (adversarial validation).
 
     Parameters
@@ -131,7 +136,7 @@ def shift(
 
     Returns
     -------
-    dict or None
+    Shift or None
         The area under the ROC curve, 0.5 where the files cannot be told apart, with its interval
         (Hanley and McNeil, 1982); None with too few rows.
     """
@@ -145,12 +150,12 @@ def shift(
     spread = auc * (1 - auc) + (n_test - 1) * (q1 - auc**2) + (n_train - 1) * (q2 - auc**2)
     reach = stats.norm.ppf(0.975) * np.sqrt(max(spread, 0) / (n_test * n_train))
     low, high = max(0.0, auc - reach), min(1.0, auc + reach)
-    return {"auc": auc, "low": float(low), "high": float(high), "train": n_train, "test": n_test}
+    return Shift(auc=auc, low=low, high=high, train=n_train, test=n_test)
 
 
 def giveaway_words(
     texts: dict[str, np.ndarray], labels: np.ndarray, classes: list[str]
-) -> list[dict[str, Any]]:
+) -> list[TellingWord]:
     """Return, for each class, the word whose presence alone tells it best.
 
     Best by the share of the class's rows that hold the word less the share of the other rows
@@ -163,7 +168,7 @@ def giveaway_words(
     labels : ndarray of int64, shape (n,)
     classes : list of str
     """
-    best: dict[int, dict[str, Any]] = {}
+    best: dict[int, TellingWord] = {}
     sizes = np.bincount(labels, minlength=len(classes)).astype(float)
     for column, values in texts.items():
         counter = CountVectorizer(binary=True, min_df=5, max_features=50_000)
@@ -179,17 +184,22 @@ def giveaway_words(
             share = held / max(sizes[k], 1)
             elsewhere = (total - held) / max(len(labels) - sizes[k], 1)
             top = int(np.argmax(share - elsewhere))
-            found = {"class": classes[k], "word": str(names[top]), "text": column}
-            found |= {"in_class": float(share[top]), "elsewhere": float(elsewhere[top])}
-            found["j"] = found["in_class"] - found["elsewhere"]
-            if k not in best or found["j"] > best[k]["j"]:
+            found = TellingWord(
+                label=classes[k],
+                word=names[top],
+                text=column,
+                in_class=share[top],
+                elsewhere=elsewhere[top],
+                j=share[top] - elsewhere[top],
+            )
+            if k not in best or found.j > best[k].j:
                 best[k] = found
     return [best[k] for k in sorted(best)]
 
 
 def single_numbers(
     numbers: dict[str, np.ndarray], labels: np.ndarray, classes: list[str]
-) -> list[dict[str, Any]]:
+) -> list[TellingNumber]:
     """Return, for each number that goes with a row, the class that it tells best, and how well.
 
     Parameters
@@ -198,18 +208,13 @@ def single_numbers(
         Such as the row's place in the file.
     labels : ndarray of int64, shape (n,)
     classes : list of str
-
-    Returns
-    -------
-    list of dict
-        `auc` is that of the number or of its opposite, so at least 0.5.
     """
     found = []
     for name, values in numbers.items():
         aucs = [roc_auc_score(labels == k, values) for k in range(len(classes))]
         k = int(np.argmax(np.abs(np.array(aucs) - 0.5)))
         auc = float(max(aucs[k], 1 - aucs[k]))
-        found.append({"number": name, "class": classes[k], "auc": auc})
+        found.append(TellingNumber(number=name, label=classes[k], auc=auc))
     return found
 
 
@@ -225,26 +230,30 @@ def _sketches(keys: list[str], codes: np.ndarray) -> np.ndarray:
 
 
 def _across(
-    exact: np.ndarray, near: np.ndarray, folds: np.ndarray, ids: np.ndarray, n: int
-) -> dict[str, Any]:
-    facts: dict[str, Any] = {}
-    masks = {}
-    for name, codes in (("exact", exact), ("near", near)):
+    name: str, exact: np.ndarray, near: np.ndarray, folds: np.ndarray, ids: np.ndarray, n: int
+) -> Twins:
+    across = {}
+    test_in_train = {}
+    for kind, codes in (("exact", exact), ("near", near)):
         here = pd.Series(codes[:n])
-        masks[name] = (pd.Series(folds).groupby(here).transform("nunique") > 1).to_numpy()
-        facts[f"{name}_across_folds"] = int(masks[name].sum())
-        facts[f"{name}_test_in_train"] = int(np.isin(codes[n:], codes[:n]).sum())
-    # Near twins that are not exact ones.
-    for place in ("across_folds", "test_in_train"):
-        facts[f"near_{place}"] -= facts[f"exact_{place}"]
+        across[kind] = (pd.Series(folds).groupby(here).transform("nunique") > 1).to_numpy()
+        test_in_train[kind] = int(np.isin(codes[n:], codes[:n]).sum())
     examples = []
-    for row in np.flatnonzero(masks["near"]):
+    for row in np.flatnonzero(across["near"]):
         others = np.flatnonzero((near[:n] == near[row]) & (folds != folds[row]))
         if row < others[0]:
             examples.append([str(ids[row]), str(ids[others[0]])])
         if len(examples) == _EXAMPLES:
             break
-    return facts | {"examples": examples}
+    return Twins(
+        text=name,
+        exact_across_folds=int(across["exact"].sum()),
+        exact_test_in_train=test_in_train["exact"],
+        # Near twins that are not exact ones.
+        near_across_folds=int(across["near"].sum()) - int(across["exact"].sum()),
+        near_test_in_train=test_in_train["near"] - test_in_train["exact"],
+        examples=examples,
+    )
 
 
 def _shuffled(folds: np.ndarray, labels: np.ndarray, generator: np.random.Generator) -> np.ndarray:

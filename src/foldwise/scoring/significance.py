@@ -1,12 +1,29 @@
 """Is one model better than another on these rows? Paired differences, tests, and what they say."""
 
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 from scipy import stats
 
+from foldwise.config.record import Record
 from foldwise.scoring.bootstrap import GroupBootstrap
+
+
+class Difference(Record):
+    """Two models on the same rows, the better one first."""
+
+    better: str
+    other: str
+    difference: float  # log loss of the other less that of the better
+    low: float
+    high: float
+    p: float
+    accuracy_difference: float
+    mcnemar_p: float  # groups respected
+    mcnemar_exact_p: float  # rows taken as independent
+    p_holm: float  # corrected for the number of comparisons
+    mcnemar_p_holm: float
+    reading: str
 
 
 def holm(p_values: np.ndarray) -> np.ndarray:
@@ -74,7 +91,7 @@ def mean_test(values: np.ndarray, codes: np.ndarray) -> float:
 
 def differences(
     losses: dict[str, np.ndarray], right: dict[str, np.ndarray], bootstrap: GroupBootstrap
-) -> list[dict[str, Any]]:
+) -> list[Difference]:
     """Compare every two models on the same rows, the better one first.
 
     Parameters
@@ -85,63 +102,56 @@ def differences(
         Which rows each model gets right.
     bootstrap : GroupBootstrap
         Over the groups of these rows.
-
-    Returns
-    -------
-    list of dict
-        `difference` (log loss of the other less that of the better), its interval `low` and
-        `high`, `p`, `p_holm`, the accuracies, `mcnemar_p` (groups respected), its Holm
-        correction, `mcnemar_exact_p` (rows taken as independent), and a `reading`.
     """
     names = sorted(losses, key=lambda name: losses[name].mean())
     pairs = list(combinations(names, 2))
     drawn = bootstrap.means(np.column_stack([losses[name] for name in names]))
     column = {name: drawn[:, k] for k, name in enumerate(names)}
+    gaps = [losses[other] - losses[better] for better, other in pairs]
+    p = np.array([mean_test(gap, bootstrap.codes) for gap in gaps])
+    accuracy_p = np.array(
+        [clustered_mcnemar(right[a], right[b], bootstrap.codes) for a, b in pairs]
+    )
+    corrected, accuracy_corrected = holm(p), holm(accuracy_p)
     found = []
-    for better, other in pairs:
-        gap = losses[other] - losses[better]
+    for k, (better, other) in enumerate(pairs):
         low, high = bootstrap.interval(column[other] - column[better])
-        found.append(
-            {
-                "better": better,
-                "other": other,
-                "difference": float(gap.mean()),
-                "low": low,
-                "high": high,
-                "p": mean_test(gap, bootstrap.codes),
-                "accuracy_difference": float(right[better].mean() - right[other].mean()),
-                "mcnemar_p": clustered_mcnemar(right[better], right[other], bootstrap.codes),
-                "mcnemar_exact_p": mcnemar(right[better], right[other]),
-            }
+        pair = Difference(
+            better=better,
+            other=other,
+            difference=gaps[k].mean(),
+            low=low,
+            high=high,
+            p=p[k],
+            accuracy_difference=right[better].mean() - right[other].mean(),
+            mcnemar_p=accuracy_p[k],
+            mcnemar_exact_p=mcnemar(right[better], right[other]),
+            p_holm=corrected[k],
+            mcnemar_p_holm=accuracy_corrected[k],
+            reading="",
         )
-    for key in ("p", "mcnemar_p"):
-        corrected = holm(np.array([pair[key] for pair in found]))
-        for pair, value in zip(found, corrected, strict=True):
-            pair[f"{key}_holm"] = float(value)
-    for pair in found:
-        pair["reading"] = reading(pair, 1 - bootstrap.confidence)
+        found.append(pair.replace(reading=reading(pair, 1 - bootstrap.confidence)))
     return found
 
 
-def reading(pair: dict[str, Any], level: float) -> str:
+def reading(pair: Difference, level: float) -> str:
     """Return what a comparison says, in plain words.
 
     Parameters
     ----------
-    pair : dict
-        One entry of `differences`.
+    pair : Difference
     level : float
         Share of false alarms accepted, such as 0.05.
     """
-    better, other = pair["better"], pair["other"]
-    if pair["low"] > 0 and pair["p_holm"] < level:
+    better, other = pair.better, pair.other
+    if pair.low > 0 and pair.p_holm < level:
         said = f"{better} is better"
-    elif pair["low"] > 0:
+    elif pair.low > 0:
         return f"{better} may be better: not beyond doubt with so many comparisons"
     else:
         return "no clear difference"
-    if pair["mcnemar_p_holm"] >= level:
+    if pair.mcnemar_p_holm >= level:
         return f"{said}, though not in accuracy"
-    if pair["accuracy_difference"] < 0:
+    if pair.accuracy_difference < 0:
         return f"{said}, but {other} is right more often"
     return said

@@ -25,7 +25,7 @@ _DRAWS = 50  # tries for a response that nobody gave before
 
 def simulate(
     folder: Path, train_rows: int = 1500, test_rows: int = 500, seed: int = 42
-) -> dict[str, Any]:
+) -> dict[str, float]:
     """Write `train.csv`, `test.csv`, `sample_submission.csv` and `truth.csv`.
 
     Parameters
@@ -130,7 +130,7 @@ def _dump(turns: Any) -> str:
     return json.dumps(list(turns), ensure_ascii=False)
 
 
-def _facts(train: pd.DataFrame, table: pd.DataFrame) -> dict[str, Any]:
+def _facts(train: pd.DataFrame, table: pd.DataFrame) -> dict[str, float]:
     true = train[list(CLASSES)].to_numpy()
     drawn = np.array([CLASSES.index(label) for label in train["label"]])
     shares = np.bincount(drawn, minlength=3) / len(drawn)

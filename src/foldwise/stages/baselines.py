@@ -9,10 +9,10 @@ from pathlib import Path
 from foldwise.config.roster import KINDS, modules
 from foldwise.config.run import Run
 from foldwise.crossval.assembly import fit_models, outputs
+from foldwise.crossval.records import ModelRecord
 from foldwise.crossval.stored import SHARED_SECTIONS
 from foldwise.data.cleaned import table_path
 from foldwise.features import memory
-from foldwise.files import read_json
 from foldwise.stages.stage import Stage
 
 
@@ -25,8 +25,8 @@ def baselines(run: Run) -> str:
     fit_models(run, models, run.competition.jobs)
     losses = []
     for model in models:
-        overall = read_json(run.model(model) / "metrics.json")["overall"]
-        losses.append(f"{model} {overall['log_loss']:.4f}")
+        record = ModelRecord.read(run.model(model) / "metrics.json")
+        losses.append(f"{model} {record.overall.log_loss:.4f}")
     return f"out-of-fold log loss: {', '.join(losses)}"
 
 

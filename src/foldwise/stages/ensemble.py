@@ -16,7 +16,7 @@ from foldwise.data.cleaned import class_names, read_labels, table_path
 from foldwise.ensemble.candidates import choose, judge, weights_record
 from foldwise.ensemble.pools import Blend, Pool
 from foldwise.errors import UserError
-from foldwise.files import remove, write_json, write_parquet
+from foldwise.files import remove, write_parquet
 from foldwise.meter import Meter
 from foldwise.scoring.metrics import check_probabilities
 from foldwise.stages.stage import Stage
@@ -36,9 +36,9 @@ def ensemble(run: Run) -> str:
     _write_oof(run, folds, best.nested, classes)
     with Meter() as predicting:
         _blend_test(run, members, best.pool, classes)
-    record = weights_record(candidates, best, members, classes)
-    write_json(run.ensemble / "weights.json", record | _cost(fitting, predicting))
-    shown = ", ".join(f"{model} {w:.2f}" for model, w in record["weights"].items() if w)
+    record = weights_record(candidates, best, members, classes, _cost(fitting, predicting))
+    record.write(run.ensemble / "weights.json")
+    shown = ", ".join(f"{model} {w:.2f}" for model, w in record.weights.items() if w)
     return f"{best.title}, nested log loss {best.nested_log_loss:.4f}; {shown}"
 
 

@@ -16,8 +16,9 @@ from foldwise.config.run import Run
 from foldwise.data.cleaned import table_path
 from foldwise.features import memory
 from foldwise.features.featurise import featurise
+from foldwise.features.rows import FeatureRecord
 from foldwise.features.table import FeatureTable
-from foldwise.files import atomic, remove, write_json
+from foldwise.files import atomic, remove
 from foldwise.hashing import file_hash
 from foldwise.stages.stage import Stage
 
@@ -39,17 +40,16 @@ def features(run: Run) -> str:
     else:
         remove(run.features / "test")
     sizes = {kind: len(terms) for kind, terms in hashes.items()}
-    record = {
-        "terms": sizes,
-        "texts": len(train.structure),
-        "rows": len(train),
-        "notes": notes,
-        "content": {
+    FeatureRecord(
+        terms=sizes,
+        texts=len(train.structure),
+        rows=len(train),
+        notes=notes,
+        content={
             path.relative_to(run.features).as_posix(): file_hash(path)
             for path in sorted(run.features.glob("*/*.np?"))
         },
-    }
-    write_json(run.features / "features.json", record)
+    ).write(run.features / "features.json")
     terms = " and ".join(f"{n:,} {kind} n-grams" for kind, n in sizes.items()) or "no n-grams"
     return f"{terms} in {len(train.structure):,} distinct texts" + "".join(f"; {n}" for n in notes)
 

@@ -6,15 +6,14 @@ Writes leaks.json: twins across folds and files, what random folds would hide, w
 """
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from foldwise.config.run import Run
 from foldwise.data.cleaned import class_indexes, class_names, table_path
-from foldwise.files import write_json
 from foldwise.scoring import leakcheck
+from foldwise.scoring.leaks import Leaks, Shift
 from foldwise.stages.stage import Stage
 
 
@@ -27,10 +26,10 @@ def leaks(run: Run) -> str:
     test = pd.read_parquet(test_path) if test_path.exists() else None
     folds = pd.read_parquet(run.folds)["fold"].to_numpy()
     labels = class_indexes(train["label"], classes)
-    facts: dict[str, Any] = {"twins": leakcheck.twins(train, test, folds, text)}
+    twins = leakcheck.twins(train, test, folds, text)
     kept = sample_groups(train["group"].to_numpy(), leakcheck.ROWS, seed)
     few = {column: train[column].to_numpy()[kept] for column in text}
-    facts["split"] = leakcheck.split_gap(
+    split = leakcheck.split_gap(
         list(few.values()),
         labels[kept],
         train["group"].to_numpy()[kept],
@@ -38,12 +37,16 @@ def leaks(run: Run) -> str:
         len(classes),
         seed,
     )
-    facts["words"] = leakcheck.giveaway_words(few, labels[kept], classes)
-    facts["numbers"] = leakcheck.single_numbers(_numbers(train, text), labels, classes)
-    facts["shift"] = None if test is None else _shift(train, test, text, seed)
-    facts["test_rows"] = 0 if test is None else len(test)
-    write_json(run.output / "leaks.json", facts)
-    return _summary(facts, len(train))
+    found = Leaks(
+        twins=twins,
+        split=split,
+        words=leakcheck.giveaway_words(few, labels[kept], classes),
+        numbers=leakcheck.single_numbers(_numbers(train, text), labels, classes),
+        shift=None if test is None else _shift(train, test, text, seed),
+        test_rows=0 if test is None else len(test),
+    )
+    found.write(run.output / "leaks.json")
+    return _summary(found, len(train))
 
 
 def sample_groups(groups: np.ndarray, most: int, seed: int) -> np.ndarray:
@@ -67,9 +70,7 @@ def _numbers(train: pd.DataFrame, text: list[str]) -> dict[str, np.ndarray]:
     return numbers
 
 
-def _shift(
-    train: pd.DataFrame, test: pd.DataFrame, text: list[str], seed: int
-) -> dict[str, Any] | None:
+def _shift(train: pd.DataFrame, test: pd.DataFrame, text: list[str], seed: int) -> Shift | None:
     parts = [
         part.iloc[sample_groups(part["group"].to_numpy(), leakcheck.ROWS, seed)]
         for part in (train, test)
@@ -80,14 +81,14 @@ def _shift(
     return leakcheck.shift(columns, both["group"].to_numpy(), is_test, seed)
 
 
-def _summary(facts: dict[str, Any], n: int) -> str:
-    found = facts["twins"][-1]
-    n_twins = found["exact_across_folds"] + found["near_across_folds"]
+def _summary(found: Leaks, n: int) -> str:
+    whole = found.twins[-1]
+    n_twins = whole.exact_across_folds + whole.near_across_folds
     said = [f"{n_twins:,} of {n:,} rows have a twin in another fold"]
-    if facts["split"] and facts["split"]["low"] > 0:
-        said.append(f"random folds would hide {facts['split']['gap']:.4f} of log loss")
-    if facts["shift"]:
-        said.append(f"test against train: AUC {facts['shift']['auc']:.3f}")
+    if found.split and found.split.low > 0:
+        said.append(f"random folds would hide {found.split.gap:.4f} of log loss")
+    if found.shift:
+        said.append(f"test against train: AUC {found.shift.auc:.3f}")
     return "; ".join(said)
 
 

@@ -8,11 +8,16 @@ from pathlib import Path
 import joblib
 
 from foldwise import __version__
+from foldwise.config.manifest import Hardware, Manifest, Seeds
+from foldwise.config.record import FORMAT
 from foldwise.config.roster import KINDS
 from foldwise.config.run import Run
-from foldwise.files import PACKAGE, read_json, write_json
+from foldwise.crossval.records import ModelRecord
+from foldwise.data.audit_record import Audit
+from foldwise.files import PACKAGE
 from foldwise.hashing import content_hash, file_hash
 from foldwise.stages import ORDER
+from foldwise.stages.stage import StageRecord, record_path
 
 PACKAGES = (
     "torch", "transformers", "tokenizers", "scikit-learn", "scipy", "numpy", "pandas",
@@ -22,40 +27,41 @@ PACKAGES = (
 
 def write_manifest(run: Run, command: list[str]) -> None:
     """Describe the run well enough that somebody else can repeat it."""
-    stages = {name: read_json(run.output / ".stages" / f"{name}.json") for name in ORDER}
-    stages = {name: record for name, record in stages.items() if record}
-    data = stages.get("clean", {}).get("inputs", {})
+    records = {name: StageRecord.read_if_usable(record_path(run, name)) for name in ORDER}
+    records = {name: record for name, record in records.items() if record}
+    data = records["clean"].inputs if "clean" in records else {}
     competition = run.competition.model_dump(mode="json")
-    previous = read_json(run.output / "manifest.json") or {}
-    manifest = {
-        "foldwise": __version__,
-        "command": ["python", "-m", "foldwise", *command],
-        "competition": run.competition.name,
-        "rows": run.rows,
-        "seeds": {"competition": run.competition.seed, "fold k": "seed + 1000 * k"},
-        "data": {name: digest for name, digest in data.items() if digest},
-        "folds": file_hash(run.folds),
-        "config_hash": content_hash(competition),
-        "config": competition,
-        "code_hash": _code(),
-        "stages": {
-            name: {key: record[key] for key in ("seconds", "peak_memory_mb", "code", "config")}
-            for name, record in stages.items()
-        },
-        "packages": _versions(),
-        "python": platform.python_version(),
-        "hardware": {
-            "system": platform.platform(),
-            "processor": _processor(),
-            "cores": joblib.cpu_count(),
-            "device": _device(run),
-        },
-    }
+    audit = Audit.read_if_there(run.clean / "audit.json")
+    manifest = Manifest(
+        format=FORMAT,
+        foldwise=__version__,
+        command=["python", "-m", "foldwise", *command],
+        competition=run.competition.name,
+        rows=run.rows,
+        seeds=Seeds(competition=run.competition.seed, of_fold="seed + 1000 * k"),
+        data={name: digest for name, digest in data.items() if digest},
+        folds=file_hash(run.folds),
+        config_hash=content_hash(competition),
+        config=competition,
+        code_hash=_code(),
+        stages={name: record.cost for name, record in records.items()},
+        packages=_versions(),
+        python=platform.python_version(),
+        hardware=Hardware(
+            system=platform.platform(),
+            processor=_processor(),
+            cores=joblib.cpu_count(),
+            device=_device(run),
+        ),
+        written=datetime.now(UTC).isoformat(timespec="seconds"),
+        **({"foreign": list(audit.foreign)} if audit and audit.foreign else {}),
+    )
     # A second run that changed nothing leaves the file as it is, its date included.
-    unchanged = {**previous, "written": None, "command": None}
-    if unchanged != {**manifest, "written": None, "command": None}:
-        manifest["written"] = datetime.now(UTC).isoformat(timespec="seconds")
-        write_json(run.output / "manifest.json", manifest)
+    path = run.output / "manifest.json"
+    previous = Manifest.read_if_usable(path)
+    same = {"written": manifest.written, "command": manifest.command}
+    if previous is None or previous.replace(**same) != manifest:
+        manifest.write(path)
 
 
 def _code() -> str:
@@ -84,5 +90,5 @@ def _processor() -> str:
 def _device(run: Run) -> str:
     """Return what the tuned encoder was trained on, the heaviest work of a run."""
     tuned = [kind.name for kind in KINDS.values() if kind.is_tuned]
-    metrics = [read_json(run.model(name) / "metrics.json") or {} for name in tuned]
-    return next((found["device"] for found in metrics if "device" in found), "cpu")
+    found = [ModelRecord.read_if_usable(run.model(name) / "metrics.json") for name in tuned]
+    return next((record.device for record in found if record), "cpu")

@@ -12,13 +12,10 @@ from pathlib import Path
 
 from foldwise.config.run import Run
 from foldwise.data.cleaned import table_path
-from foldwise.files import atomic, write_csv, write_json, write_text
+from foldwise.files import atomic, write_csv, write_text
 from foldwise.report import page, style, submissions
-from foldwise.report.evidence import (
-    Evidence,
-    score_table,
-)
-from foldwise.report.facts import gather
+from foldwise.report.evidence import Evidence, score_table
+from foldwise.report.gather import gather
 from foldwise.report.warnings import tuned_path
 from foldwise.stages.stage import Stage
 
@@ -37,7 +34,7 @@ def report(run: Run) -> str:
             images[name] = page.both_themes(figure)
             (partial / f"{name}.png").write_bytes(images[name]["light"])
             style.close(figure)
-    write_json(run.output / "report.json", facts)
+    facts.write(run.output / "report.json")
     for form in ("md", "html"):
         write_text(run.output / f"report.{form}", page.render_report(form, facts, images))
     size = (run.output / "report.html").stat().st_size / 1024**2

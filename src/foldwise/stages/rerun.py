@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from foldwise.config.run import Run, finished
+from foldwise.data.audit_record import Audit
 from foldwise.ensemble import external_run
 from foldwise.ensemble.external import ExternalFiles
 from foldwise.errors import require
-from foldwise.files import lock, read_json
+from foldwise.files import lock
 from foldwise.stages.manifest import write_manifest
 from foldwise.stages.stage import execute
 
@@ -32,7 +33,7 @@ def on_run(output: Path, input: Path | None, settings: Sequence[str]) -> Run:
         )
     run = finished(output, input, settings)
     with lock(run.output):
-        if "foreign" not in read_json(run.clean / "audit.json"):
+        if not Audit.read(run.clean / "audit.json").foreign:
             execute("leaks", run)
         execute("report", run)
     return run

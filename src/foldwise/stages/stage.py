@@ -10,12 +10,12 @@ import importlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from foldwise.config.manifest import StageCost
+from foldwise.config.record import FORMAT, Format, Record
 from foldwise.config.roster import KINDS
 from foldwise.config.run import Run, config_hash
 from foldwise.errors import UserError, require
-from foldwise.files import read_json, write_json
 from foldwise.hashing import code_hash, content_hash, file_hash
 from foldwise.meter import Meter
 from foldwise.stages import ORDER
@@ -50,50 +50,81 @@ class Stage:
     modules: Callable[[Run], list[str]] = lambda run: []
 
 
+class StageRecord(Record):
+    """A finished stage: what it depended on, read, wrote and cost."""
+
+    format: Format
+    stage: str
+    summary: str
+    sections: list[str]
+    config: str
+    parts: dict[str, str]  # hash of each section
+    modules: list[str]
+    code: str
+    inputs: dict[str, str | None]  # content hash by file
+    outputs: dict[str, str | None]
+    seconds: float
+    peak_memory_mb: float
+
+    @property
+    def cost(self) -> StageCost:
+        """What the manifest says of the stage."""
+        return StageCost(
+            seconds=self.seconds,
+            peak_memory_mb=self.peak_memory_mb,
+            code=self.code,
+            config=self.config,
+        )
+
+
+def record_path(run: Run, stage: str) -> Path:
+    """Path of the record of a finished stage."""
+    return run.output / ".stages" / f"{stage}.json"
+
+
 def execute(name: str, run: Run) -> bool:
     """Run the stage unless it is fresh, print its line, and return whether it ran."""
-    record_path = run.output / ".stages" / f"{name}.json"
-    record = read_json(record_path)
-    if not run.force and record and _is_fresh(name, record, run):
-        say(f"{name:<12} unchanged, skipped · {record['summary']}")
+    path = record_path(run, name)
+    record = StageRecord.read_if_usable(path)
+    if not run.force and record and _is_fresh(record, run):
+        say(f"{name:<12} unchanged, skipped · {record.summary}")
         return False
     stage: Stage = importlib.import_module(f"foldwise.stages.{name}").STAGE
     with Meter() as meter:
         # Hashed before the work: a file that changes meanwhile makes the stage stale, not fresh.
         inputs = check_inputs(name, stage.reads(run), run)
-        record_path.unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
         summary = stage.work(run)
     outputs = {}
-    for path in stage.writes(run):
-        if not path.exists():
-            raise RuntimeError(f"stage {name} did not write {path}")
-        outputs |= {_relative(p, run): file_hash(p) for p in _files(path)}
-    record = {
-        "stage": name,
-        "summary": summary,
-        "sections": list(stage.sections),
-        "config": _stage_hash(run, stage.sections),
-        "parts": _part_hashes(run, stage.sections),
-        "modules": stage.modules(run),
-        "code": _stage_code(name, stage.modules(run)),
-        "inputs": inputs,
-        "outputs": outputs,
-        "seconds": round(meter.seconds, 3),
-        "peak_memory_mb": round(meter.peak_memory_mb, 1),
-    }
-    write_json(record_path, record)
+    for written in stage.writes(run):
+        if not written.exists():
+            raise RuntimeError(f"stage {name} did not write {written}")
+        outputs |= {_relative(p, run): file_hash(p) for p in _files(written)}
+    StageRecord(
+        format=FORMAT,
+        stage=name,
+        summary=summary,
+        sections=list(stage.sections),
+        config=_stage_hash(run, stage.sections),
+        parts=_part_hashes(run, stage.sections),
+        modules=stage.modules(run),
+        code=_stage_code(name, stage.modules(run)),
+        inputs=inputs,
+        outputs=outputs,
+        seconds=round(meter.seconds, 3),
+        peak_memory_mb=round(meter.peak_memory_mb, 1),
+    ).write(path)
     say(f"{name:<12} {summary} · {meter.seconds:.1f} s, {meter.peak_memory_mb:,.0f} MB")
     return True
 
 
-def _is_fresh(name: str, record: dict[str, Any], run: Run) -> bool:
+def _is_fresh(record: StageRecord, run: Run) -> bool:
     try:
-        same = record["config"] == _stage_hash(run, tuple(record["sections"]))
-        same = same and record["code"] == _stage_code(name, record["modules"])
-        same = same and isinstance(record["summary"], str)
-        files = {**record["inputs"], **record["outputs"]}
+        same = record.config == _stage_hash(run, tuple(record.sections))
+        same = same and record.code == _stage_code(record.stage, record.modules)
+        files = record.inputs | record.outputs
         return same and all(file_hash(_absolute(p, run)) == h for p, h in files.items())
-    except (KeyError, TypeError, AttributeError, OSError):
+    except (KeyError, AttributeError, OSError):  # sections or modules that are no more
         return False
 
 
@@ -121,29 +152,37 @@ def check_inputs(name: str, paths: list[Path], run: Run) -> dict[str, str | None
         configuration, code or packages.
     """
     inputs = {_relative(path, run): file_hash(path) for path in paths}
-    for path in sorted((run.output / ".stages").glob("*.json")):
-        record = read_json(path) or {}
-        if path.stem == name or not set(record.get("outputs", {})) & set(inputs):
-            continue
-        again = f"run with --stages {path.stem}..{name}"
-        for label, digest in record["outputs"].items():
-            now = inputs[label] if label in inputs else file_hash(_absolute(label, run))
-            if now != digest:
-                what = "is gone" if now is None else f"is not what stage {path.stem!r} wrote"
-                raise UserError(f"{_absolute(label, run)}: {what}; {again}")
-        # Which models were chosen decides what an earlier stage wrote, not what is in it.
-        parts = _part_hashes(run, record["sections"])
-        changed = [p for p, h in parts.items() if record["parts"].get(p) != h and p != "models"]
-        if changed:
-            raise UserError(
-                f"{run.output}: stage {path.stem!r} ran with another {changed[0]!r}; {again}"
-            )
-        if record["code"] != _stage_code(path.stem, record["modules"]):
-            raise UserError(
-                f"{run.output}: stage {path.stem!r} ran with other code or package versions; "
-                f"{again}"
-            )
+    for earlier in ORDER[: ORDER.index(name)]:
+        again = _again(earlier, name)
+        record = StageRecord.read_if_there(record_path(run, earlier), again)
+        if record and set(record.outputs) & set(inputs):
+            _check_earlier(record, inputs, run, again)
     return inputs
+
+
+def _check_earlier(
+    record: StageRecord, inputs: dict[str, str | None], run: Run, again: str
+) -> None:
+    for label, digest in record.outputs.items():
+        now = inputs[label] if label in inputs else file_hash(_absolute(label, run))
+        if now != digest:
+            what = "is gone" if now is None else f"is not what stage {record.stage!r} wrote"
+            raise UserError(f"{_absolute(label, run)}: {what}; {again}")
+    # Which models were chosen decides what an earlier stage wrote, not what is in it.
+    parts = _part_hashes(run, record.sections)
+    changed = [p for p, h in parts.items() if record.parts.get(p) != h and p != "models"]
+    if changed:
+        raise UserError(
+            f"{run.output}: stage {record.stage!r} ran with another {changed[0]!r}; {again}"
+        )
+    if record.code != _stage_code(record.stage, record.modules):
+        raise UserError(
+            f"{run.output}: stage {record.stage!r} ran with other code or package versions; {again}"
+        )
+
+
+def _again(earlier: str, name: str) -> str:
+    return f"run with --stages {earlier}..{name}"
 
 
 def _part_hashes(run: Run, sections: Iterable[str]) -> dict[str, str]:
@@ -182,7 +221,7 @@ def require_earlier(name: str, run: Run) -> None:
     earlier = ORDER[: ORDER.index(name)]
     for stage in earlier:
         require(
-            (run.output / ".stages" / f"{stage}.json").exists(),
+            record_path(run, stage).exists(),
             f"{run.output}: stage {name!r} needs {stage!r}, which has not finished there; "
-            f"run with --stages {stage}..{name}",
+            f"{_again(stage, name)}",
         )

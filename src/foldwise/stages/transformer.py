@@ -10,9 +10,9 @@ from foldwise.config.roster import KINDS, modules
 from foldwise.config.run import Run
 from foldwise.crossval import schedule
 from foldwise.crossval.assembly import fit_models, outputs
+from foldwise.crossval.records import ModelRecord
 from foldwise.crossval.stored import SHARED_SECTIONS
 from foldwise.data.cleaned import table_path
-from foldwise.files import read_json
 from foldwise.stages.stage import Stage
 
 
@@ -28,8 +28,8 @@ def transformer(run: Run) -> str:
             schedule.fit(run, model)
     parts = []
     for model in models:
-        metrics = read_json(run.model(model) / "metrics.json")
-        parts.append(f"{model} {metrics['overall']['log_loss']:.4f} on {metrics['device']}")
+        record = ModelRecord.read(run.model(model) / "metrics.json")
+        parts.append(f"{model} {record.overall.log_loss:.4f} on {record.device}")
     return f"out-of-fold log loss: {', '.join(parts)}"
 
 

@@ -19,16 +19,17 @@ from foldwise.config.overrides import as_toml
 from foldwise.config.run import Unit
 from foldwise.crossval.stored import fit_key
 from foldwise.errors import UserError
-from foldwise.files import remove, write_json, write_text
+from foldwise.files import remove, write_text
 from foldwise.hashing import content_hash
 from foldwise.scoring import bootstrap, metrics
 from foldwise.terminal import track
+from foldwise.tuning.record import TuneRecord
 from foldwise.tuning.trial import Tuner
 
 _STARTUP_TRIALS = 5  # before the median of the others means anything
 
 
-def tune(tuner: Tuner, trials: int, nested: bool) -> dict[str, Any]:
+def tune(tuner: Tuner, trials: int, nested: bool) -> TuneRecord:
     """Run trials until there are `trials` finished ones, and say what they are worth.
 
     Parameters
@@ -39,54 +40,49 @@ def tune(tuner: Tuner, trials: int, nested: bool) -> dict[str, Any]:
         Finished trials in the end, those of earlier runs and of other workers included.
     nested : bool
         Whether to choose again without each fold: n + 1 times the work.
-
-    Returns
-    -------
-    dict
-        What `tune/<model>.json` holds.
     """
     optuna = _optuna()
     folds = sorted(set(tuner.fold.tolist()))
     default, best = _search(optuna, tuner, trials, folds, None)
     sign = 1 if tuner.run.competition.metric == "log_loss" else -1
-    report: dict[str, Any] = {
-        "model": tuner.model,
-        "metric": tuner.run.competition.metric,
-        "trials": trials,
-        "default": sign * default,
-        "tuned": sign * best.value,
-        "tuned_is_optimistic": "the best of many scores on the same folds",
-        "values": tuner.as_setting(best.params),
-        "improves": best.value < default,
-    }
+    judged = _nested(optuna, tuner, trials, folds, best.value) if nested else {}
+    report = TuneRecord(
+        model=tuner.model,
+        metric=tuner.run.competition.metric,
+        trials=trials,
+        default=sign * default,
+        tuned=sign * best.value,
+        tuned_is_optimistic="the best of many scores on the same folds",
+        values=tuner.as_setting(best.params),
+        improves=best.value < default,
+        **judged,
+    )
     folder = tuner.run.output / "tune"
-    if nested:
-        report |= _nested(optuna, tuner, trials, folds, best.value)
-    write_json(folder / f"{tuner.model}.json", report)
+    report.write(folder / f"{tuner.model}.json")
     override = folder / f"{tuner.model}.toml"
-    if report["improves"]:
+    if report.improves:
         comment = (
-            f"{report['metric']} {report['tuned']:.4f} against {report['default']:.4f} with the "
+            f"{report.metric} {report.tuned:.4f} against {report.default:.4f} with the "
             f"defaults, the best of {trials} trials on the same folds: optimistic."
         )
-        write_text(override, as_toml({tuner.model: report["values"]}, comment))
+        write_text(override, as_toml({tuner.model: report.values}, comment))
     else:
         remove(override)
     return report
 
 
-def describe(report: dict[str, Any], override: Path) -> list[str]:
+def describe(report: TuneRecord, override: Path) -> list[str]:
     """Return the report as lines for a terminal."""
-    metric, name = report["metric"], report["model"]
+    metric, name = report.metric, report.model
     lines = [
-        f"{name}: {metric} {report['default']:.4f} with the defaults, {report['tuned']:.4f} tuned "
-        f"(best of {report['trials']} trials on the same folds: optimistic)"
+        f"{name}: {metric} {report.default:.4f} with the defaults, {report.tuned:.4f} tuned "
+        f"(best of {report.trials} trials on the same folds: optimistic)"
     ]
-    if "nested" in report:
-        low, high = report["difference_low"], report["difference_high"]
+    if report.nested is not None:
+        low, high = report.difference_low, report.difference_high
         lines.append(
-            f"nested (chosen without the fold it is judged on): {report['nested']:.4f}; the tuned "
-            f"score is optimistic by {report['optimism']:.4f}"
+            f"nested (chosen without the fold it is judged on): {report.nested:.4f}; the tuned "
+            f"score is optimistic by {report.optimism:.4f}"
         )
         reading = "not told apart from"
         if high < 0:
@@ -94,12 +90,12 @@ def describe(report: dict[str, Any], override: Path) -> list[str]:
         elif low > 0:
             reading = "worse than"
         lines.append(
-            f"log loss nested minus defaults: {report['difference']:+.4f} "
+            f"log loss nested minus defaults: {report.difference:+.4f} "
             f"({low:+.4f} to {high:+.4f} over groups): {reading} the defaults"
         )
     else:
         lines.append("by how much it is optimistic: --nested")
-    if report["improves"]:
+    if report.improves:
         lines.append(f"the winner: run with --override {override}")
     else:
         lines.append("no trial beats the defaults: nothing to override")
@@ -147,7 +143,7 @@ def _trial(
 
 def _nested(
     optuna: Any, tuner: Tuner, trials: int, folds: Sequence[int], tuned: float
-) -> dict[str, Any]:
+) -> dict[str, float]:
     """Choose values without each fold in turn and judge them on it."""
     found: dict[int, float] = {}
     shape = (len(tuner.data), len(tuner.classes))
