@@ -4,6 +4,7 @@
 #   ./run.sh                          set up on first use, then run the simulated arena `sample`
 #   ./run.sh COMPETITION [options]    a shipped name or a .toml file; options of `foldwise run`
 #   ./run.sh test [pytest options]    all tests
+#   ./run.sh mutants [WORD...]        faults planted one at a time: do the tests notice?
 #   ./run.sh lint                     ruff
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
@@ -73,12 +74,16 @@ case $competition in
     # Two test files at a time; what a file's tests share is made once.
     exec "$python" -m pytest --numprocesses=2 --dist=loadfile "$@"
     ;;
+  mutants)
+    set_up dev
+    exec "$python" tests/mutants.py "$@"
+    ;;
   lint)
     set_up dev
     "$python" -m ruff check . && exec "$python" -m ruff format --check .
     ;;
   -h | --help)
-    sed -n '2,7s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+    sed -n '2,8s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
     exit
     ;;
 esac
