@@ -82,6 +82,7 @@ def bare_blend(classes, weights, overall=None):
         bias=dict.fromkeys(classes, 0.0),
         temperature=1.0,
         dropped=[model for model, weight in weights.items() if not weight],
+        chosen_without=["linear"] * 3,
         overall=overall,
         train_seconds=0.5,
         predict_seconds=0.1,

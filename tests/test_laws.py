@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import planted
 import pytest
+from fabricate import bare_audit
 
 from foldwise.config.run import Unit
 from foldwise.crossval.learning_curve import learning_curve
@@ -268,7 +269,7 @@ def noise(run, n=120):
     run.clean.mkdir(parents=True)
     pd.DataFrame(train).to_parquet(run.clean / "train.parquet")
     pd.DataFrame({"id": ids, "group": ids, "fold": fold}).to_parquet(run.folds)
-    (run.clean / "audit.json").write_text('{"classes": ["heads", "tails"]}')
+    bare_audit(["heads", "tails"]).write(run.clean / "audit.json")
     for name in run.competition.models:
         p = generator.uniform(0.2, 0.8, n)
         oof = pd.DataFrame({"id": ids, "fold": fold, "heads": p, "tails": 1 - p})

@@ -26,7 +26,8 @@ class BlendRecord(Record):
     bias: dict[str, float]  # by class
     temperature: float
     dropped: list[str]  # models without weight
-    overall: Scores  # nested
+    chosen_without: list[str]  # the method chosen without each fold
+    overall: Scores  # nested, the choice of the method included
     train_seconds: Number
     predict_seconds: Number
     peak_memory_mb: Number

@@ -1,14 +1,15 @@
-"""Several blends of the same models, each judged nested, and the one that is used."""
+"""Several blends of the same models, each judged nested, the one that is used, and its worth."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 
 from foldwise.ensemble.blend_record import BlendRecord, TriedBlend
 from foldwise.ensemble.pools import TITLES, Blend, Pool
-from foldwise.scoring.metrics import scores
+from foldwise.scoring.metrics import row_log_loss, scores
 from foldwise.scoring.scores import Scores
 
 
@@ -46,6 +47,25 @@ class Candidate:
         return self.scores["log_loss"]
 
 
+@dataclass(frozen=True)
+class Judgement:
+    """What the blend is worth, its method chosen without the fold that is scored.
+
+    Attributes
+    ----------
+    nested : ndarray of float64, shape (n, C)
+        Out-of-fold predictions.
+    scores : dict of str to float
+        Theirs, as `metrics.scores` returns them.
+    chosen : list of str
+        The method of each fold, in the order of their numbers.
+    """
+
+    nested: np.ndarray
+    scores: dict[str, float]
+    chosen: list[str]
+
+
 def judge(
     labels: np.ndarray, probabilities: np.ndarray, folds: np.ndarray, blends: Iterable[Blend]
 ) -> list[Candidate]:
@@ -76,6 +96,66 @@ def choose(candidates: Sequence[Candidate]) -> Candidate:
     return next(candidate for candidate in candidates if candidate.blend.method == method)
 
 
+def choose_nested(
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    folds: np.ndarray,
+    candidates: Sequence[Candidate],
+) -> Judgement:
+    """Return what the blend says of each row if the rows of its fold had no say in the choice.
+
+    The best of several nested scores flatters itself by the luck of being picked. Here the method
+    for a fold is picked on the other folds alone, each of them blended by weights that saw neither
+    it nor the fold that is left out.
+
+    Parameters
+    ----------
+    labels, probabilities, folds
+        As in `judge`.
+    candidates : sequence of Candidate
+        What `judge` made of them.
+
+    """
+    names = [candidate.blend.method for candidate in candidates]
+    nested, chosen = np.zeros_like(candidates[0].nested), []
+    losses = _inner_losses(labels, probabilities, folds, [c.blend for c in candidates])
+    for k, fold in enumerate(np.unique(folds)):
+        method = better(dict(zip(names, losses[:, k].tolist(), strict=True)), names)
+        inside = folds == fold
+        nested[inside] = candidates[names.index(method)].nested[inside]
+        chosen.append(method)
+    return Judgement(nested, scores(labels, nested), chosen)
+
+
+def _inner_losses(
+    labels: np.ndarray, probabilities: np.ndarray, folds: np.ndarray, blends: Sequence[Blend]
+) -> np.ndarray:
+    """Return the nested log loss of each blend on all folds but one, shape (blends, folds)."""
+    numbers = np.unique(folds)
+    losses = np.zeros((len(blends), len(numbers)))
+    if len(blends) == 1:
+        return losses
+    if len(numbers) == 2:
+        # Only one fold is left to choose on: each half of it is judged by the other half.
+        for k, fold in enumerate(numbers):
+            rest = np.flatnonzero(folds != fold)
+            halves = np.arange(len(rest)) % 2
+            for i, blend in enumerate(blends):
+                nested = blend.nested(labels[rest], probabilities[:, rest], halves)
+                losses[i, k] = row_log_loss(labels[rest], nested).mean()
+        return losses
+    # A pool without two folds serves twice: each of the two is judged where the other is left out.
+    for a, b in combinations(range(len(numbers)), 2):
+        left_out = np.isin(folds, numbers[[a, b]])
+        for i, blend in enumerate(blends):
+            pool = blend.fit(labels[~left_out], probabilities[:, ~left_out])
+            for judged, outer in ((a, b), (b, a)):
+                inside = folds == numbers[judged]
+                loss = row_log_loss(labels[inside], pool.predict(probabilities[:, inside])).sum()
+                losses[i, outer] += loss / (folds != numbers[outer]).sum()
+    return losses
+
+
 def better(losses: dict[str, float], order: Sequence[str], tie: float = 1e-4) -> str:
     """Return the method with the lowest loss; within `tie` the one named first in `order`."""
     lowest = min(losses.values())
@@ -85,6 +165,7 @@ def better(losses: dict[str, float], order: Sequence[str], tie: float = 1e-4) ->
 def weights_record(
     candidates: Sequence[Candidate],
     best: Candidate,
+    judged: Judgement,
     members: list[str],
     classes: list[str],
     cost: dict[str, float],
@@ -97,6 +178,8 @@ def weights_record(
         Every one that was judged.
     best : Candidate
         The one that is used.
+    judged : Judgement
+        What `choose_nested` returned.
     members, classes : list of str
         Names of the models and of the classes, in the order of the probabilities.
     cost : dict of str to float
@@ -123,7 +206,8 @@ def weights_record(
         bias=dict(zip(classes, pool.bias.tolist(), strict=True)),
         temperature=1 / max(pool.weights.sum(), 1e-12) if method == "log_linear" else 1.0,
         dropped=[model for model, weight in weights.items() if weight == 0],
-        overall=Scores(**best.scores),
+        chosen_without=judged.chosen,
+        overall=Scores(**judged.scores),
         **cost,
     )
 

@@ -1,7 +1,7 @@
 """Blend the models' out-of-fold predictions, judged nested.
 
 Reads  folds.parquet, clean/train.parquet, models/<model>/oof.parquet and test.parquet
-Writes ensemble/oof.parquet (nested: the weights of fold k never saw fold k),
+Writes ensemble/oof.parquet (nested: method and weights of fold k never saw fold k),
        ensemble/test.parquet (weights fitted on all rows), ensemble/weights.json
 """
 
@@ -13,7 +13,7 @@ import pandas as pd
 from foldwise.config.roster import members
 from foldwise.config.run import Run
 from foldwise.data.cleaned import class_names, read_labels, table_path
-from foldwise.ensemble.candidates import choose, judge, weights_record
+from foldwise.ensemble.candidates import choose, choose_nested, judge, weights_record
 from foldwise.ensemble.pools import Blend, Pool
 from foldwise.errors import UserError
 from foldwise.files import remove, write_parquet
@@ -31,15 +31,17 @@ def ensemble(run: Run) -> str:
     config = run.competition
     blends = [Blend.configured(method, classes, config) for method in config.ensemble.methods]
     with Meter() as fitting:
-        candidates = judge(labels, probabilities, folds["fold"].to_numpy(), blends)
+        fold = folds["fold"].to_numpy()
+        candidates = judge(labels, probabilities, fold, blends)
         best = choose(candidates)
-    _write_oof(run, folds, best.nested, classes)
+        judged = choose_nested(labels, probabilities, fold, candidates)
+    _write_oof(run, folds, judged.nested, classes)
     with Meter() as predicting:
         _blend_test(run, members, best.pool, classes)
-    record = weights_record(candidates, best, members, classes, _cost(fitting, predicting))
+    record = weights_record(candidates, best, judged, members, classes, _cost(fitting, predicting))
     record.write(run.ensemble / "weights.json")
     shown = ", ".join(f"{model} {w:.2f}" for model, w in record.weights.items() if w)
-    return f"{best.title}, nested log loss {best.nested_log_loss:.4f}; {shown}"
+    return f"{best.title}, nested log loss {judged.scores['log_loss']:.4f}; {shown}"
 
 
 def blend_members(run: Run) -> list[str]:
