@@ -269,7 +269,7 @@ def noise(run, n=120):
     run.clean.mkdir(parents=True)
     pd.DataFrame(train).to_parquet(run.clean / "train.parquet")
     pd.DataFrame({"id": ids, "group": ids, "fold": fold}).to_parquet(run.folds)
-    bare_audit(["heads", "tails"]).write(run.clean / "audit.json")
+    bare_audit(["heads", "tails"], n).write(run.clean / "audit.json")
     for name in run.competition.models:
         p = generator.uniform(0.2, 0.8, n)
         oof = pd.DataFrame({"id": ids, "fold": fold, "heads": p, "tails": 1 - p})
