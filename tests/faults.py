@@ -17,6 +17,7 @@ from pathlib import Path
 import pandas as pd
 from forkedrun import Outcome, foldwise, leftovers, redone, same_results
 
+from foldwise import hashing
 from foldwise.files import lock
 
 FILES = (
@@ -90,6 +91,9 @@ def other_version(package: str):
     def arm() -> None:
         version = importlib.metadata.version
         importlib.metadata.version = lambda name: "99.0" if name == package else version(name)
+        # A forked run has whatever its parent looked up already.
+        hashing._version.cache_clear()
+        hashing.code_hash.cache_clear()
 
     return arm
 

@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from fabricate import bare_blend
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import special
@@ -161,15 +162,10 @@ def test_a_pool_comes_back_from_its_record(method):
     labels, probabilities, _ = models(9)
     pool = Blend(method).fit(labels, probabilities)
     names, classes = ["a", "b", "c"][: len(probabilities)], ["x", "y", "z"]
-    record = {
-        "method": method,
-        "classes": classes,
-        "weights": dict(zip(names, pool.importance().tolist(), strict=True)),
-        "class_weights": dict(zip(names, pool.weights.tolist(), strict=True))
-        if method == "stacking"
-        else None,
-        "bias": dict(zip(classes, pool.bias.tolist(), strict=True)),
-    }
+    stacked = dict(zip(names, pool.weights.tolist(), strict=True)) if method == "stacking" else None
+    weights = dict(zip(names, pool.importance().tolist(), strict=True))
+    bias = dict(zip(classes, pool.bias.tolist(), strict=True))
+    record = bare_blend(classes, weights).replace(method=method, class_weights=stacked, bias=bias)
     members, restored = Pool.restore(record)
     kept = [names.index(name) for name in members]
     np.testing.assert_allclose(

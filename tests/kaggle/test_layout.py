@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 import subprocess
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -103,7 +104,7 @@ def test_the_title_of_a_data_set_gives_its_address(name):
 
 
 def test_the_readme_of_a_bundle_says_what_the_client_wants_to_be_told(tmp_path):
-    record = {"models": {"logreg": {}}, "log_loss": 1.05}
+    record = SimpleNamespace(models={"logreg": None}, log_loss=1.05)
     model = tmp_path / "weights" / "models" / "logreg" / "weights.npz"
     model.parent.mkdir(parents=True)
     model.write_bytes(bytes(2_300_000))
@@ -131,7 +132,7 @@ def test_the_real_client_does_what_the_readme_says(server, tmp_path):
         (folder / part / "kernel-metadata.json").write_text(json.dumps(metadata))
         notebook = submit_notebook("arena", CONSTANTS)
         write_notebook(folder / part / metadata["code_file"], notebook)
-    text = _readme(competition, {"models": {}, "log_loss": 1.05}, standin.USER, folder)
+    text = _readme(competition, SimpleNamespace(models={}, log_loss=1.05), standin.USER, folder)
     commands = re.findall(r"\bkaggle (?:datasets|kernels) [^`\n]+", text)
     assert len(commands) == 6
     for command in commands:

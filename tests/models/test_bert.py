@@ -170,7 +170,7 @@ def test_saved_model_predicts_the_same(task, tmp_path, mode, pooling):
     assert not list(folder.glob("*.bin")) and not list(folder.glob("*.pkl"))
     if mode != "siamese" and pooling == "model":
         plain = AutoModelForSequenceClassification.from_pretrained(folder)
-        assert tuple(plain.config.id2label.values()) == fitted.reading.classes
+        assert tuple(plain.config.id2label.values()) == fitted.reading.pair.classes
 
 
 @pytest.mark.parametrize("mode", ["siamese", "cross"])

@@ -1,8 +1,11 @@
 """`manifest.json`: what an output folder was made from and with."""
 
+from pathlib import Path
+
 from pydantic import Field, JsonValue
 
 from foldwise.config.record import Format, Record
+from foldwise.errors import UserError
 
 
 class Seeds(Record):
@@ -50,3 +53,11 @@ class Manifest(Record):
     hardware: Hardware
     foreign: list[str] | None = None  # models whose predictions were made elsewhere
     written: str
+
+    @classmethod
+    def of(cls, output: Path) -> "Manifest":
+        """Read the manifest of an output folder, or say that no finished run is there."""
+        manifest = cls.read_if_there(output / "manifest.json")
+        if manifest is None:
+            raise UserError(f"{output}: no manifest.json is there; finish the run first")
+        return manifest

@@ -44,7 +44,7 @@ def bundle(output: Path, user: str = USER) -> Path:
         The folder holds no finished run.
     """
     predictor = Predictor.load(output)
-    manifest = Manifest.read(output / "manifest.json", "finish the run first")
+    manifest = Manifest.of(output)
     competition = Competition.restore(manifest.config)
     target = output / "kaggle"
     with atomic(target) as partial:

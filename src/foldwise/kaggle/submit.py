@@ -49,7 +49,7 @@ def submit(
         Nothing to submit, a notebook that failed, a quota that is used up, a submission that
         Kaggle rejects.
     """
-    manifest = Manifest.read(output / "manifest.json", "finish the run first")
+    manifest = Manifest.of(output)
     name = Competition.restore(manifest.config).kaggle.competition
     require(bool(name), f"{output}: set kaggle.competition to the competition's name on Kaggle")
     what = f"submission to {name}"
