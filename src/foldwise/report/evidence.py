@@ -14,7 +14,7 @@ from foldwise.ensemble.blend_record import BlendRecord
 from foldwise.report.leaderboard import COLUMNS, order
 from foldwise.scoring import metrics
 from foldwise.scoring.bootstrap import GroupBootstrap
-from foldwise.scoring.intervals import drawn_scores, score_intervals
+from foldwise.scoring.intervals import influences, score_intervals
 
 Intervals = dict[str, dict[str, list[float]]]  # low and high, by model and score
 
@@ -36,7 +36,7 @@ class Evidence:
         The ensemble's `weights.json`.
     classes : list of str
     bootstrap : GroupBootstrap
-        The draws that every interval of a report comes from.
+        The groups, and their draws, that every interval of a report comes from.
     """
 
     ids: np.ndarray
@@ -80,11 +80,9 @@ class Evidence:
         return {m: p.argmax(axis=1) == self.labels for m, p in self.probabilities.items()}
 
     @cached_property
-    def drawn(self) -> dict[str, dict[str, np.ndarray]]:
-        """Every score in each bootstrap draw, shape (draws,), by model."""
-        return {
-            m: drawn_scores(self.labels, p, self.bootstrap) for m, p in self.probabilities.items()
-        }
+    def moved(self) -> dict[str, dict[str, np.ndarray]]:
+        """By how much each row moves each score, shape (n,), by model."""
+        return {m: influences(self.labels, p) for m, p in self.probabilities.items()}
 
     @property
     def focus(self) -> str:
@@ -101,7 +99,7 @@ def score_table(evidence: Evidence, run: Run) -> tuple[pd.DataFrame, Intervals]:
         own = [evidence.models[name]] if name != "ensemble" else members
         cost = own if name != "ensemble" else [evidence.blend, *members]
         intervals[name] = score_intervals(
-            evidence.labels, probabilities, evidence.drawn[name], evidence.bootstrap
+            evidence.labels, probabilities, evidence.moved[name], evidence.bootstrap
         )
         low, high = intervals[name]["log_loss"]
         records.append(

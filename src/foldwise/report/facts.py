@@ -55,6 +55,7 @@ class Numbers(Record):
     classes: list[str]
     n_rows: int
     n_groups: int
+    effective_groups: float  # of equal size, that would say as much
     focus: str  # the model with the lowest log loss: the one whose rows are looked at
     leaderboard: list[LeaderboardRow]
     intervals: dict[str, dict[str, list[Number]]]  # low and high, by model and score

@@ -1,10 +1,16 @@
-"""The interval of every score of the leaderboard, from one bootstrap over groups."""
+"""The interval of every score of the leaderboard.
+
+A score is a function of sums over rows. To first order it is a mean of what each row moves it by,
+its influence; so one statistic gives the interval of them all, and of every difference of two.
+"""
 
 import numpy as np
 
 from foldwise.config.record import Record
 from foldwise.scoring import metrics
 from foldwise.scoring.bootstrap import GroupBootstrap
+
+_BOUNDED = [name for name in metrics.SCORES if name != "log_loss"]  # between 0 and 1
 
 
 class F1Difference(Record):
@@ -32,7 +38,7 @@ class Gain(Record):
 def score_intervals(
     labels: np.ndarray,
     probabilities: np.ndarray,
-    drawn: dict[str, np.ndarray],
+    moved: dict[str, np.ndarray],
     bootstrap: GroupBootstrap,
 ) -> dict[str, list[float]]:
     """Return low and high of each of `metrics.SCORES`.
@@ -41,21 +47,25 @@ def score_intervals(
     ----------
     labels : ndarray of int, shape (n,)
     probabilities : ndarray of float, shape (n, C)
-    drawn : dict of str to ndarray
-        Their `drawn_scores`.
+    moved : dict of str to ndarray
+        Their `influences`.
     bootstrap : GroupBootstrap
         Over the groups of the same rows.
     """
-    found = {name: list(bootstrap.interval(values)) for name, values in drawn.items()}
-    ece = metrics.calibration_error(labels, probabilities)
-    found["ece"] = list(bootstrap.interval_of_biased(drawn["ece"], ece))
-    return found
+    found = metrics.scores(labels, probabilities)
+    estimates = {name: bootstrap.estimate(found[name] + moved[name]) for name in metrics.SCORES}
+    ends = {name: estimate.interval() for name, estimate in estimates.items()}
+    drawn = drawn_calibration_errors(labels, probabilities, bootstrap)
+    ends["ece"] = bootstrap.interval_of_biased(estimates["ece"], drawn)
+    for name in _BOUNDED:
+        ends[name] = max(0.0, ends[name][0]), min(1.0, ends[name][1])
+    return {name: list(of_score) for name, of_score in ends.items()}
 
 
 def f1_differences(
     pairs: list[tuple[str, str]],
     f1: dict[str, float],
-    drawn: dict[str, dict[str, np.ndarray]],
+    moved: dict[str, dict[str, np.ndarray]],
     bootstrap: GroupBootstrap,
 ) -> list[F1Difference]:
     """Return by how much the macro-F1 of the first of each two models is higher, with its interval.
@@ -66,51 +76,68 @@ def f1_differences(
         Models to compare, the better one first.
     f1 : dict of str to float
         Macro-F1 by model.
-    drawn : dict of str to dict
-        `drawn_scores` by model.
+    moved : dict of str to dict
+        `influences` by model.
     bootstrap : GroupBootstrap
-        What they were drawn with.
+        Over the groups of the same rows.
     """
     found = []
     for better, other in pairs:
-        low, high = bootstrap.interval(drawn[better]["f1_macro"] - drawn[other]["f1_macro"])
         gap = float(f1[better] - f1[other])
+        moves = moved[better]["f1_macro"] - moved[other]["f1_macro"]
+        low, high = bootstrap.estimate(gap + moves).interval()
         found.append(F1Difference(f1_difference=gap, f1_low=low, f1_high=high))
     return found
 
 
-def drawn_scores(
-    labels: np.ndarray, probabilities: np.ndarray, bootstrap: GroupBootstrap
-) -> dict[str, np.ndarray]:
-    """Return each of `metrics.SCORES` in every draw, shape (draws,).
+def influences(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, np.ndarray]:
+    """Return by how much each row moves each of `metrics.SCORES`, shape (n,), with mean zero.
 
-    Every score is a function of sums over rows, so a draw of groups costs one sum a group,
-    not a new pass over the rows.
+    The score plus the mean of these over any draw of the rows is, to first order, the score of the
+    draw.
     """
     n, n_classes = probabilities.shape
-    rows, guess = np.arange(n), probabilities.argmax(axis=1)
+    guess = probabilities.argmax(axis=1)
     right = guess == labels
-    hit, called, true = (np.zeros((n, n_classes)) for _ in range(3))
-    hit[rows[right], labels[right]] = 1
-    called[rows, guess] = 1
-    true[rows, labels] = 1
-    gap = np.zeros((n, metrics.ECE_BINS))
-    gap[rows, metrics.confidence_bin(probabilities)] = right - probabilities.max(axis=1)
     loss = metrics.row_log_loss(labels, probabilities)
-    columns = np.column_stack([np.ones(n), loss, hit, called, true, gap])
-    ends = np.cumsum([1, 1, n_classes, n_classes, n_classes])
-    size, loss, hit, called, true, gap = np.split(bootstrap.totals(columns), ends, axis=1)
-    size = size[:, 0]
+    called, true = (np.bincount(codes, minlength=n_classes) for codes in (guess, labels))
+    hit = np.bincount(labels[right], minlength=n_classes)
+    # A row counts in the ratio of the class it is of, and in that of the class it is taken for.
+    precision = n / n_classes * (right - _share(hit, called)[guess]) * _inverse(called)[guess]
+    recall = n / n_classes * (right - _share(hit, true)[labels]) * _inverse(true)[labels]
+    both = called + true
+    f1, weight = _share(2 * hit, both), n / n_classes * _inverse(both)
+    moves = weight[guess] * (right - f1[guess]) + weight[labels] * (right - f1[labels])
+    place = metrics.confidence_bin(probabilities)
+    gap = right - probabilities.max(axis=1)
+    gap = gap * np.sign(np.bincount(place, gap, metrics.ECE_BINS))[place]
     return {
-        "log_loss": loss[:, 0] / size,
-        "accuracy": hit.sum(axis=1) / size,
-        "precision_macro": _share(hit, called).mean(axis=1),
-        "recall_macro": _share(hit, true).mean(axis=1),
-        "f1_macro": _share(2 * hit, called + true).mean(axis=1),
-        "ece": np.abs(gap).sum(axis=1) / size,
+        "log_loss": loss - loss.mean(),
+        "accuracy": right - right.mean(),
+        "precision_macro": precision,
+        "recall_macro": recall,
+        "f1_macro": moves,
+        "ece": gap - gap.mean(),
     }
+
+
+def drawn_calibration_errors(
+    labels: np.ndarray, probabilities: np.ndarray, bootstrap: GroupBootstrap
+) -> np.ndarray:
+    """Return the expected calibration error in every draw of groups, shape (draws,)."""
+    n, confidence = len(labels), probabilities.max(axis=1)
+    gap = np.zeros((n, 1 + metrics.ECE_BINS))
+    gap[:, -1] = 1
+    right = probabilities.argmax(axis=1) == labels
+    gap[np.arange(n), metrics.confidence_bin(probabilities)] = right - confidence
+    totals = bootstrap.totals(gap)
+    return np.abs(totals[:, :-1]).sum(axis=1) / totals[:, -1]
 
 
 def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     """Return part / whole, and 0 where there is no whole, as scikit-learn's zero_division=0."""
-    return np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
+    return np.divide(part, whole, out=np.zeros(len(whole)), where=whole > 0)
+
+
+def _inverse(whole: np.ndarray) -> np.ndarray:
+    return _share(np.ones(len(whole)), whole)
