@@ -92,7 +92,7 @@ def misses(
             (pair,) = f1_differences([("a", "b")], f1, moved, bootstrap)
             found = score_intervals(labels, p, moved["a"], bootstrap)
             ends |= {"F1": found["f1_macro"], "ECE": found["ece"]}
-            ends["F1 difference"] = pair["f1_low"], pair["f1_high"]
+            ends["F1 difference"] = pair.f1_low, pair.f1_high
         for name, (low, high) in ends.items():
             below[name].append(high < true[name])
             above[name].append(low > true[name])

@@ -56,13 +56,13 @@ class GroupBootstrap(Groups):
     def interval_of_biased(self, estimate: Estimate, drawn: np.ndarray) -> tuple[float, float]:
         """Return the interval of a statistic that noise can only raise, such as the ECE.
 
-        Drawing again adds the same bias once more, so by as much as the draws, shape (draws,), lie
-        above the value on average the interval lies below it. It never ends below the value
-        itself, nor starts below zero.
+        Drawing again adds the same bias once more: by as much as the draws, shape (draws,), lie
+        above the value on average the low end is moved down. The high end stays, for that bias is
+        itself uncertain. No end is below zero.
         """
-        bias = float(drawn.mean()) - estimate.value
+        bias = max(0.0, float(drawn.mean()) - estimate.value)
         low, high = estimate.interval()
-        return max(0.0, low - bias), max(estimate.value, high - bias)
+        return max(0.0, low - bias), high
 
     def simultaneous(self, estimates: list[Estimate], influences: np.ndarray) -> np.ndarray:
         """Return intervals of several statistics that hold all at once (max-t bootstrap).

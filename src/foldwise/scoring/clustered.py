@@ -10,6 +10,7 @@ or two degrees of freedom makes intervals that say nothing.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy import stats
@@ -18,7 +19,7 @@ _CELLS = 3_000_000  # normal numbers drawn for the quantiles
 _DRAWS = 10_000
 _FEWEST_DRAWS = 500  # below this many the t quantile is the better one
 _ENOUGH = 200  # degrees of freedom from which the t quantile is as good
-_CAUTION = 0.15  # 0: the quantile of normal groups, 1: that of t, which few large ones make huge
+_CAUTION = 0.08  # 0: the quantile of normal groups, 1: that of t, which few large ones make huge
 _CORRELATIONS = np.array([0, 0.01, 0.03, 0.1, 0.3, 1.0])  # quantiles are interpolated between them
 
 
@@ -82,8 +83,6 @@ class Groups:
         self.codes = np.unique(groups, return_inverse=True)[1]
         self.sizes = np.bincount(self.codes).astype(float)
         self.confidence = confidence
-        self._quantiles: dict[tuple[bytes, int], float] = {}
-        self._powers: list[np.ndarray] | None = None
 
     @property
     def n_groups(self) -> int:
@@ -139,26 +138,27 @@ class Groups:
             return t
         place = np.interp(correlation, _CORRELATIONS, np.arange(len(_CORRELATIONS)))
         below, share = int(place), place % 1
-        low = self._quantile(sizes, below)
-        high = self._quantile(sizes, below + 1) if share else low
+        key = sizes.tobytes(), self.confidence
+        low = _quantile(*key, below)
+        high = _quantile(*key, below + 1) if share else low
         drawn = (1 - share) * low + share * high
         return drawn * (t / drawn) ** _CAUTION
 
-    def _quantile(self, sizes: np.ndarray, place: int) -> float:
-        key = sizes.tobytes(), place
-        if key not in self._quantiles:
-            model = _Model(sizes, _CORRELATIONS[place])
-            drawn = np.abs(model.statistics(*self._normal()))
-            self._quantiles[key] = float(np.quantile(drawn, self.confidence))
-        return self._quantiles[key]
 
-    def _normal(self) -> list[np.ndarray]:
-        """Return normal numbers, their squares and cubes, each of shape (draws, G)."""
-        if self._powers is None:
-            shape = min(_DRAWS, _CELLS // self.n_groups), self.n_groups
-            drawn = np.random.default_rng(0).standard_normal(shape, np.float32)
-            self._powers = [drawn, drawn**2, drawn**3]
-        return self._powers
+@lru_cache(maxsize=1024)
+def _quantile(sizes: bytes, confidence: float, place: int) -> float:
+    """Return what normal groups of these sizes exceed, for one of `_CORRELATIONS`."""
+    model = _Model(np.frombuffer(sizes), _CORRELATIONS[place])
+    drawn = np.abs(model.statistics(*_normal(len(sizes) // 8)))
+    return float(np.quantile(drawn, confidence))
+
+
+@lru_cache(maxsize=2)
+def _normal(n_groups: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return normal numbers, their squares and cubes, each of shape (draws, n_groups)."""
+    shape = min(_DRAWS, _CELLS // n_groups), n_groups
+    drawn = np.random.default_rng(0).standard_normal(shape, np.float32)
+    return drawn, drawn**2, drawn**3
 
 
 def effective_groups(sizes: np.ndarray) -> float:
