@@ -10,9 +10,8 @@ from foldwise.scoring.intervals import influences, score_intervals
 from foldwise.scoring.metrics import SCORES, scores
 from foldwise.scoring.significance import differences
 
-SETS = 400
-# Three standard errors of a coverage of 95 % over so many data sets.
-LOWEST, HIGHEST = 0.95 - 3 * np.sqrt(0.95 * 0.05 / SETS), 0.985
+SETS = 1000
+LOWEST, HIGHEST = 0.93, 0.98  # 93 to 97 %, and what chance adds to a true 97 in so many sets
 
 
 def group_sizes(kind, groups):
@@ -26,11 +25,10 @@ def group_sizes(kind, groups):
 
 
 def skewed(codes, generator, shared=0.3):
-    """Rows with mean zero, skewed as losses are; the share of their variance is their group's."""
+    """Rows with mean zero, skewed as losses are; a share of their variance is their group's."""
     of_group = generator.gamma(4, 0.5, codes.max() + 1)[codes] - 2
-    return np.sqrt(shared) * of_group + np.sqrt(1 - shared) * (
-        generator.exponential(size=len(codes)) - 1
-    )
+    own = generator.gamma(2, 0.5**0.5, len(codes)) - 2 * 0.5**0.5
+    return np.sqrt(shared) * of_group + np.sqrt(1 - shared) * own
 
 
 def plain_t(values, codes):
@@ -56,7 +54,7 @@ def test_intervals_hold_the_truth_whatever_the_sizes_of_groups(kind, n):
     for name in ("loss", "difference"):
         assert LOWEST <= held[name] / SETS <= HIGHEST
     if kind == "third":
-        assert held["plain"] / SETS < LOWEST
+        assert held["plain"] < held["difference"]
 
 
 def test_misses_are_on_both_sides_where_losses_are_skewed():
@@ -124,7 +122,7 @@ def test_a_single_group_shows_nothing():
 
 def test_what_does_not_vary_has_an_interval_of_no_width():
     estimate = Groups(np.arange(20) // 2).estimate(np.full(20, 0.1))
-    assert estimate.interval() == (0.1, 0.1)
+    assert estimate.interval() == pytest.approx((0.1, 0.1))
     assert estimate.p == 0
 
 

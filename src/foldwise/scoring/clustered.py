@@ -142,7 +142,7 @@ class Groups:
         low = _quantile(*key, below)
         high = _quantile(*key, below + 1) if share else low
         drawn = (1 - share) * low + share * high
-        return drawn * (t / drawn) ** _CAUTION
+        return float(drawn * (t / drawn) ** _CAUTION)
 
 
 @lru_cache(maxsize=1024)
@@ -219,7 +219,9 @@ class _Model:
         third = along(z3, f) - 3 * total * along(z2, f * k) + 3 * total**2 * along(z, f * k**2)
         third -= total**3 * (f * k**3).sum()
         count = some.sum()
-        skewness = (third / count) / (second / count) ** 1.5 * self._spread
+        # Of two groups a residual may be nothing but rounding.
+        squared, second = (np.maximum(sum_, 1e-12) for sum_ in (squared, second / count))
+        skewness = third / count / second**1.5 * self._spread
         return _straight(total / np.sqrt(squared), skewness)
 
 
