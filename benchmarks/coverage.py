@@ -1,6 +1,6 @@
 """How often the intervals of the report hold the truth, where groups differ in size.
 
-PYTHONPATH=src python benchmarks/coverage.py --sets 2000 --few 400
+PYTHONPATH=src python benchmarks/coverage.py --sets 600 --few 100
 
 Rows of three classes and two models that are equally good; how hard a row is is shared, in part,
 by its group. The truth of each score is that of two million rows without groups. Beside the
