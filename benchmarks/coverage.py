@@ -14,8 +14,9 @@ import numpy as np
 from joblib import Parallel, delayed
 from scipy import stats
 
-from foldwise.scoring.bootstrap import GroupBootstrap
-from foldwise.scoring.intervals import f1_differences, influences, score_intervals
+from foldwise.scoring.calibration import calibration_interval
+from foldwise.scoring.clustered import Groups
+from foldwise.scoring.intervals import f1_differences, pseudo_values, score_intervals
 from foldwise.scoring.metrics import row_log_loss, scores
 
 SIZES = ("equal", "lognormal", "third")
@@ -23,7 +24,16 @@ GROUPS = (20, 60, 300)
 SHARED = (0.0, 0.3)  # share of a row's difficulty that is its group's: about the correlation
 ROWS = 12  # of a group, on average
 SAME = 20  # data sets on the same groups
-NAMES = ("difference, t", "difference", "log loss", "accuracy", "F1", "F1 difference", "ECE")
+NAMES = (
+    "difference, t",
+    "difference",
+    "log loss",
+    "accuracy",
+    "F1",
+    "F1 difference",
+    "ECE",
+    "ECE of 0",
+)
 
 
 def group_sizes(kind: str, groups: int, generator: np.random.Generator) -> np.ndarray:
@@ -50,6 +60,17 @@ def two_models(
     return labels, *found
 
 
+def calibrated(p: np.ndarray, codes: np.ndarray, shared: float, generator) -> np.ndarray:
+    """Return labels of which the probabilities are true; rows of a group share their luck."""
+    luck = np.sqrt(shared) * generator.normal(size=codes.max() + 1)[codes]
+    luck = stats.norm.cdf(luck + np.sqrt(1 - shared) * generator.normal(size=len(p)))
+    order = np.argsort(-p, axis=1)  # good luck: the likeliest class
+    place = (luck[:, None] > np.take_along_axis(p, order, axis=1).cumsum(axis=1)[:, :-1]).sum(
+        axis=1
+    )
+    return order[np.arange(len(p)), place]
+
+
 def unadjusted(values: np.ndarray, codes: np.ndarray) -> tuple[float, float]:
     """Return the cluster-robust t interval with as many degrees of freedom as groups less one."""
     sizes, mean = np.bincount(codes), values.mean()
@@ -62,7 +83,7 @@ def truth(shared: float) -> dict[str, float]:
     labels, p, _ = two_models(np.arange(2_000_000), shared, np.random.default_rng(0))
     found = scores(labels, p)
     found = {"log loss": found["log_loss"], "F1": found["f1_macro"], "ECE": found["ece"]} | found
-    return found | dict.fromkeys(("difference, t", "difference", "F1 difference"), 0.0)
+    return found | dict.fromkeys(("difference, t", "difference", "F1 difference", "ECE of 0"), 0.0)
 
 
 def misses(
@@ -75,24 +96,26 @@ def misses(
     for i in range(sets):
         if i % SAME == 0:
             codes = np.repeat(np.arange(groups), group_sizes(kind, groups, generator))
-            bootstrap = GroupBootstrap(codes, draws=200)
-            held.append(bootstrap.effective)
+            known = Groups(codes)
+            held.append(known.effective)
         labels, p, other = two_models(codes, shared, generator)
         loss, right = row_log_loss(labels, p), p.argmax(axis=1) == labels
         gap = loss - row_log_loss(labels, other)
         ends = {
             "difference, t": unadjusted(gap, codes),
-            "difference": bootstrap.interval_of_mean(gap),
-            "log loss": bootstrap.interval_of_mean(loss),
-            "accuracy": bootstrap.interval_of_mean(right.astype(float)),
+            "difference": known.estimate(gap).interval(),
+            "log loss": known.estimate(loss).interval(),
+            "accuracy": known.estimate(right).interval(),
         }
         if i < few:
-            moved = {"a": influences(labels, p), "b": influences(labels, other)}
+            moved = {"a": pseudo_values(labels, p), "b": pseudo_values(labels, other)}
             f1 = {"a": scores(labels, p)["f1_macro"], "b": scores(labels, other)["f1_macro"]}
-            (pair,) = f1_differences([("a", "b")], f1, moved, bootstrap)
-            found = score_intervals(labels, p, moved["a"], bootstrap)
+            (pair,) = f1_differences([("a", "b")], f1, moved, known)
+            found = score_intervals(labels, p, moved["a"], known)
             ends |= {"F1": found["f1_macro"], "ECE": found["ece"]}
             ends["F1 difference"] = pair.f1_low, pair.f1_high
+            lucky = calibrated(p, codes, shared, generator)
+            ends["ECE of 0"] = calibration_interval(lucky, p, known)
         for name, (low, high) in ends.items():
             below[name].append(high < true[name])
             above[name].append(low > true[name])

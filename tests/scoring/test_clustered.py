@@ -6,7 +6,7 @@ from scipy import stats
 
 from foldwise.scoring.bootstrap import GroupBootstrap
 from foldwise.scoring.clustered import Groups
-from foldwise.scoring.intervals import influences, score_intervals
+from foldwise.scoring.intervals import pseudo_values, score_intervals
 from foldwise.scoring.metrics import SCORES, scores
 from foldwise.scoring.significance import differences
 
@@ -130,12 +130,13 @@ def test_rows_move_each_score_by_what_leaving_them_out_changes():
     generator = np.random.default_rng(5)
     labels = generator.integers(0, 3, 2000)
     p = generator.dirichlet(np.ones(3), 2000) * 0.6 + 0.4 * np.eye(3)[labels]
-    moved, whole = influences(labels, p), scores(labels, p)
+    moved, whole = pseudo_values(labels, p), scores(labels, p)
+    assert set(moved) == set(SCORES) - {"ece"}
     for out in (np.arange(3), np.flatnonzero(labels == 1)[:5]):
         rest = scores(np.delete(labels, out), np.delete(p, out, axis=0))
-        for name in SCORES:
-            assert abs(moved[name].mean()) < 1e-12
-            first_order = -moved[name][out].sum() / (len(labels) - len(out))
+        for name, values in moved.items():
+            assert values.mean() == pytest.approx(whole[name], abs=1e-12)
+            first_order = (whole[name] - values[out]).sum() / (len(labels) - len(out))
             assert rest[name] - whole[name] == pytest.approx(first_order, rel=0.05, abs=2e-6)
 
 
@@ -146,13 +147,13 @@ def test_the_interval_of_the_calibration_error_allows_for_what_noise_adds():
         p = generator.dirichlet(np.ones(3), 300)
         labels = (generator.random((300, 1)) > p.cumsum(axis=1)).sum(axis=1)
         bootstrap = GroupBootstrap(codes, 100, seed=i)
-        low, high = score_intervals(labels, p, influences(labels, p), bootstrap)["ece"]
+        low, high = score_intervals(labels, p, pseudo_values(labels, p), bootstrap)["ece"]
         zero += low < 0.01  # calibrated: the truth is 0, the score about 0.08
         assert low <= scores(labels, p)["ece"] <= high
         # A model that is always 90 % sure and right in 60 % of rows is off by 0.3.
         sure = np.full((300, 2), [0.9, 0.1])
         right = (generator.random(300) > 0.6).astype(int)
-        low, high = score_intervals(right, sure, influences(right, sure), bootstrap)["ece"]
+        low, high = score_intervals(right, sure, pseudo_values(right, sure), bootstrap)["ece"]
         known += low <= 0.3 <= high
     assert zero >= 80
     assert known >= 89

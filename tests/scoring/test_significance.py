@@ -6,7 +6,7 @@ from scipy import stats
 
 from foldwise.scoring.bootstrap import GroupBootstrap
 from foldwise.scoring.clustered import Groups
-from foldwise.scoring.intervals import f1_differences, influences, score_intervals
+from foldwise.scoring.intervals import f1_differences, pseudo_values, score_intervals
 from foldwise.scoring.metrics import SCORES, row_log_loss, scores
 from foldwise.scoring.significance import clustered_mcnemar, differences, holm, mcnemar
 
@@ -15,7 +15,7 @@ CODES = np.repeat(np.arange(GROUPS), SIZE)
 
 
 def intervals(labels, p, bootstrap):
-    return score_intervals(labels, p, influences(labels, p), bootstrap)
+    return score_intervals(labels, p, pseudo_values(labels, p), bootstrap)
 
 
 def two_models(generator, groups=GROUPS):
@@ -119,7 +119,7 @@ def test_a_paired_f1_difference_is_steadier_than_the_scores_are():
     bootstrap = GroupBootstrap(np.arange(600) // 2, 400)
     p = {"better": better, "other": noise}
     f1 = {name: scores(labels, q)["f1_macro"] for name, q in p.items()}
-    moved = {name: influences(labels, q) for name, q in p.items()}
+    moved = {name: pseudo_values(labels, q) for name, q in p.items()}
     (found,) = f1_differences([("better", "other")], f1, moved, bootstrap)
     assert found.f1_difference == pytest.approx(
         scores(labels, better)["f1_macro"] - scores(labels, noise)["f1_macro"]

@@ -1,7 +1,7 @@
 """`report.json`: every number and every sentence of a report, as one type."""
 
 from foldwise.config.manifest import Manifest
-from foldwise.config.record import Number, Record
+from foldwise.config.record import High, Low, Number, Record
 from foldwise.crossval.learning_curve import LearningCurve
 from foldwise.crossval.records import FoldRecord
 from foldwise.data.audit_record import Audit
@@ -37,8 +37,8 @@ class Lever(Record):
     means: str  # what the number says
     measured: bool  # or no more than a ceiling
     gain: Number
-    low: Number
-    high: Number
+    low: Low
+    high: High
 
 
 class Numbers(Record):

@@ -175,6 +175,7 @@ def _forest(
                 continue
             value, low, high = values[i], entries[i].low, entries[i].high
             reach = np.array([[value - low], [high - value]])
+            reach[~np.isfinite(reach)] = 0
             clear = low > 0 or high < 0
             axes.errorbar(
                 value, place, xerr=np.maximum(reach, 0), fmt="o" if clear else "s", capsize=3,

@@ -69,6 +69,8 @@ def _of_few_groups(groups: Groups) -> list[str]:
     n, effective, largest = groups.n_groups, groups.effective, groups.sizes.max()
     if effective >= _FEW_GROUPS:
         return []
+    if n == 1:
+        return ["All rows are of one group: nothing here has an interval, and nothing is proven."]
     if effective > _ALIKE * n:
         return [f"Only {n} groups: every interval here is a rough one."]
     return [

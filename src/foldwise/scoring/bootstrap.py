@@ -1,13 +1,13 @@
 """The bootstrap over groups: rows of a group are not independent, so they are drawn together.
 
-It says what no formula says: how far the furthest of many statistics strays, and how much noise
-adds to a calibration error. A single mean has its interval from `clustered.Groups`.
+It says what no formula says: how far the furthest of many statistics strays. A single mean has its
+interval from `clustered.Groups`.
 """
 
 from collections.abc import Iterator
 
 import numpy as np
-from scipy import sparse, stats
+from scipy import stats
 
 from foldwise.scoring.clustered import Estimate, Groups
 
@@ -35,8 +35,6 @@ class GroupBootstrap(Groups):
     ) -> None:
         super().__init__(groups, confidence)
         self.draws, self.seed = draws, seed
-        rows = np.arange(len(self.codes))
-        self._membership = sparse.csr_matrix((np.ones(len(rows)), (self.codes, rows)))
         self._kept: list[np.ndarray] | None = None
 
     def totals(self, values: np.ndarray) -> np.ndarray:
@@ -52,17 +50,6 @@ class GroupBootstrap(Groups):
     def interval_of_mean(self, values: np.ndarray) -> tuple[float, float]:
         """Return the interval of the mean of `values`, shape (n,)."""
         return self.estimate(values).interval()
-
-    def interval_of_biased(self, estimate: Estimate, drawn: np.ndarray) -> tuple[float, float]:
-        """Return the interval of a statistic that noise can only raise, such as the ECE.
-
-        Drawing again adds the same bias once more: by as much as the draws, shape (draws,), lie
-        above the value on average the low end is moved down. The high end stays, for that bias is
-        itself uncertain. No end is below zero.
-        """
-        bias = max(0.0, float(drawn.mean()) - estimate.value)
-        low, high = estimate.interval()
-        return max(0.0, low - bias), high
 
     def simultaneous(self, estimates: list[Estimate], influences: np.ndarray) -> np.ndarray:
         """Return intervals of several statistics that hold all at once (max-t bootstrap).

@@ -1,14 +1,16 @@
 """The interval of every score of the leaderboard.
 
-A score is a function of sums over rows. To first order it is a mean of what each row moves it by,
-its influence; so one statistic gives the interval of them all, and of every difference of two.
+A score is a function of sums over rows. To first order it is the mean of a pseudo-value for each
+row; so one statistic gives the interval of them all, and of every difference of two.
+The calibration error is no such mean: see `calibration`.
 """
 
 import numpy as np
 
-from foldwise.config.record import Record
+from foldwise.config.record import High, Low, Record
 from foldwise.scoring import metrics
-from foldwise.scoring.bootstrap import GroupBootstrap
+from foldwise.scoring.calibration import calibration_interval
+from foldwise.scoring.clustered import Groups
 
 _BOUNDED = [name for name in metrics.SCORES if name != "log_loss"]  # between 0 and 1
 
@@ -17,29 +19,29 @@ class F1Difference(Record):
     """By how much the macro-F1 of the first of two models is higher, with its interval."""
 
     f1_difference: float
-    f1_low: float
-    f1_high: float
+    f1_low: Low
+    f1_high: High
 
 
 class Gain(Record):
     """By how much a mean log loss is lower, with its interval."""
 
     gain: float
-    low: float
-    high: float
+    low: Low
+    high: High
 
     @classmethod
-    def of(cls, values: np.ndarray, bootstrap: GroupBootstrap) -> "Gain":
+    def of(cls, values: np.ndarray, groups: Groups) -> "Gain":
         """Measure what each row gains, shape (n,)."""
-        low, high = bootstrap.interval_of_mean(values)
+        low, high = groups.estimate(values).interval()
         return cls(gain=values.mean(), low=low, high=high)
 
 
 def score_intervals(
     labels: np.ndarray,
     probabilities: np.ndarray,
-    moved: dict[str, np.ndarray],
-    bootstrap: GroupBootstrap,
+    pseudo: dict[str, np.ndarray],
+    groups: Groups,
 ) -> dict[str, list[float]]:
     """Return low and high of each of `metrics.SCORES`.
 
@@ -47,16 +49,13 @@ def score_intervals(
     ----------
     labels : ndarray of int, shape (n,)
     probabilities : ndarray of float, shape (n, C)
-    moved : dict of str to ndarray
-        Their `influences`.
-    bootstrap : GroupBootstrap
-        Over the groups of the same rows.
+    pseudo : dict of str to ndarray
+        Their `pseudo_values`.
+    groups : Groups
+        Of the same rows.
     """
-    found = metrics.scores(labels, probabilities)
-    estimates = {name: bootstrap.estimate(found[name] + moved[name]) for name in metrics.SCORES}
-    ends = {name: estimate.interval() for name, estimate in estimates.items()}
-    drawn = drawn_calibration_errors(labels, probabilities, bootstrap)
-    ends["ece"] = bootstrap.interval_of_biased(estimates["ece"], drawn)
+    ends = {name: groups.estimate(values).interval() for name, values in pseudo.items()}
+    ends["ece"] = calibration_interval(labels, probabilities, groups)
     for name in _BOUNDED:
         ends[name] = max(0.0, ends[name][0]), min(1.0, ends[name][1])
     return {name: list(of_score) for name, of_score in ends.items()}
@@ -65,8 +64,8 @@ def score_intervals(
 def f1_differences(
     pairs: list[tuple[str, str]],
     f1: dict[str, float],
-    moved: dict[str, dict[str, np.ndarray]],
-    bootstrap: GroupBootstrap,
+    pseudo: dict[str, dict[str, np.ndarray]],
+    groups: Groups,
 ) -> list[F1Difference]:
     """Return by how much the macro-F1 of the first of each two models is higher, with its interval.
 
@@ -76,25 +75,25 @@ def f1_differences(
         Models to compare, the better one first.
     f1 : dict of str to float
         Macro-F1 by model.
-    moved : dict of str to dict
-        `influences` by model.
-    bootstrap : GroupBootstrap
-        Over the groups of the same rows.
+    pseudo : dict of str to dict
+        `pseudo_values` by model.
+    groups : Groups
+        Of the same rows.
     """
     found = []
     for better, other in pairs:
         gap = float(f1[better] - f1[other])
-        moves = moved[better]["f1_macro"] - moved[other]["f1_macro"]
-        low, high = bootstrap.estimate(gap + moves).interval()
+        low, high = groups.estimate(
+            pseudo[better]["f1_macro"] - pseudo[other]["f1_macro"]
+        ).interval()
         found.append(F1Difference(f1_difference=gap, f1_low=low, f1_high=high))
     return found
 
 
-def influences(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, np.ndarray]:
-    """Return by how much each row moves each of `metrics.SCORES`, shape (n,), with mean zero.
+def pseudo_values(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, np.ndarray]:
+    """Return each score but the ECE plus its influence function at each row, shape (n,).
 
-    The score plus the mean of these over any draw of the rows is, to first order, the score of the
-    draw.
+    Their mean is the score; over any draw of the rows it is, to first order, that of the draw.
     """
     n, n_classes = probabilities.shape
     guess = probabilities.argmax(axis=1)
@@ -103,35 +102,17 @@ def influences(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, np.nd
     called, true = (np.bincount(codes, minlength=n_classes) for codes in (guess, labels))
     hit = np.bincount(labels[right], minlength=n_classes)
     # A row counts in the ratio of the class it is of, and in that of the class it is taken for.
-    precision = n / n_classes * (right - _share(hit, called)[guess]) * _inverse(called)[guess]
-    recall = n / n_classes * (right - _share(hit, true)[labels]) * _inverse(true)[labels]
-    both = called + true
-    f1, weight = _share(2 * hit, both), n / n_classes * _inverse(both)
-    moves = weight[guess] * (right - f1[guess]) + weight[labels] * (right - f1[labels])
-    place = metrics.confidence_bin(probabilities)
-    gap = right - probabilities.max(axis=1)
-    gap = gap * np.sign(np.bincount(place, gap, metrics.ECE_BINS))[place]
+    precision, recall = _share(hit, called), _share(hit, true)
+    f1, both = _share(2 * hit, called + true), n / n_classes * _inverse(called + true)
+    called, true = (n / n_classes * _inverse(counts) for counts in (called, true))
+    of_guess, of_label = (both[codes] * (right - f1[codes]) for codes in (guess, labels))
     return {
-        "log_loss": loss - loss.mean(),
-        "accuracy": right - right.mean(),
-        "precision_macro": precision,
-        "recall_macro": recall,
-        "f1_macro": moves,
-        "ece": gap - gap.mean(),
+        "log_loss": loss,
+        "accuracy": right.astype(float),
+        "precision_macro": precision.mean() + called[guess] * (right - precision[guess]),
+        "recall_macro": recall.mean() + true[labels] * (right - recall[labels]),
+        "f1_macro": f1.mean() + of_guess + of_label,
     }
-
-
-def drawn_calibration_errors(
-    labels: np.ndarray, probabilities: np.ndarray, bootstrap: GroupBootstrap
-) -> np.ndarray:
-    """Return the expected calibration error in every draw of groups, shape (draws,)."""
-    n, confidence = len(labels), probabilities.max(axis=1)
-    gap = np.zeros((n, 1 + metrics.ECE_BINS))
-    gap[:, -1] = 1
-    right = probabilities.argmax(axis=1) == labels
-    gap[np.arange(n), metrics.confidence_bin(probabilities)] = right - confidence
-    totals = bootstrap.totals(gap)
-    return np.abs(totals[:, :-1]).sum(axis=1) / totals[:, -1]
 
 
 def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ from itertools import combinations
 import numpy as np
 from scipy import stats
 
-from foldwise.config.record import Record
+from foldwise.config.record import High, Low, Record
 from foldwise.scoring.clustered import Groups
 
 
@@ -15,8 +15,8 @@ class Difference(Record):
     better: str
     other: str
     difference: float  # log loss of the other less that of the better
-    low: float
-    high: float
+    low: Low
+    high: High
     p: float
     accuracy_difference: float
     mcnemar_p: float  # groups respected
