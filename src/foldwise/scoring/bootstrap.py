@@ -7,7 +7,7 @@ interval from `clustered.Groups`.
 from collections.abc import Iterator
 
 import numpy as np
-from scipy import stats
+from scipy import sparse, stats
 
 from foldwise.scoring.clustered import Estimate, Groups
 
@@ -35,6 +35,8 @@ class GroupBootstrap(Groups):
     ) -> None:
         super().__init__(groups, confidence)
         self.draws, self.seed = draws, seed
+        rows = np.arange(len(self.codes))
+        self._membership = sparse.csr_matrix((np.ones(len(rows)), (self.codes, rows)))
         self._kept: list[np.ndarray] | None = None
 
     def totals(self, values: np.ndarray) -> np.ndarray:

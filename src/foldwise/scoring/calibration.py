@@ -40,9 +40,9 @@ def calibration_interval(
     # Signs that chance has turned hide how far a large group moves all bins one way.
     one_way = groups.estimate(gap)
     reach = max(signed.critical * signed.error, one_way.critical * one_way.error)
-    columns = np.zeros((n, metrics.ECE_BINS))
-    columns[np.arange(n), place] = gap
-    covariance = groups.covariance(columns, signed.correlation)
+    cells = groups.n_groups * metrics.ECE_BINS
+    sums = np.bincount(groups.codes * metrics.ECE_BINS + place, gap, cells)
+    covariance = groups.covariance(sums.reshape(groups.n_groups, -1), signed.correlation)
     wider = signed.critical / stats.norm.ppf((1 + groups.confidence) / 2)
     low = _least(of_bin, wider**2 * covariance, (1 + groups.confidence) / 2)
     return min(low, error), min(1.0, error + reach)

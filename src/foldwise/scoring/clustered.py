@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from scipy import sparse, stats
+from scipy import stats
 
-_CELLS = 2_000_000  # normal numbers drawn for the quantiles
-_DRAWS = 10_000
-_FEWEST_DRAWS = 500  # below this many the t quantile is the better one
+_CELLS = 1_000_000  # normal numbers drawn for the quantiles
+_DRAWS = 1_000, 10_000  # at least and at most
+_MOST_GROUPS = 6_000  # above this many the t quantile has to do: drawing takes too long
 _ENOUGH = 200  # degrees of freedom from which the t quantile is as good
 _CAUTION = 0.08  # 0: the quantile of normal groups, 1: that of t, which few large ones make huge
 _CORRELATIONS = np.array([0, 0.01, 0.03, 0.1, 0.3, 1.0])  # quantiles are interpolated between them
@@ -86,8 +86,6 @@ class Groups:
         self.codes = np.unique(groups, return_inverse=True)[1]
         self.sizes = np.bincount(self.codes).astype(float)
         self.confidence = confidence
-        rows = np.arange(len(self.codes))
-        self._membership = sparse.csr_matrix((np.ones(len(rows)), (self.codes, rows)))
 
     @property
     def n_groups(self) -> int:
@@ -128,18 +126,20 @@ class Groups:
             mean, float(error), skewness, critical, model.degrees, correlation, self.confidence
         )
 
-    def covariance(self, values: np.ndarray, correlation: float) -> np.ndarray:
-        """Return the covariance of the column means of values, shape (n, K), as `estimate` does.
+    def covariance(self, sums: np.ndarray, correlation: float) -> np.ndarray:
+        """Return the covariance of several means, shape (K, K), as `estimate` does.
 
         Parameters
         ----------
-        values : ndarray of float, shape (n, K)
+        sums : ndarray of float, shape (G, K)
+            What each group adds to the sums over all rows.
         correlation : float
             Of two rows of a group.
         """
-        residual = self._membership @ values - np.outer(self.sizes, values.mean(axis=0))
+        n = len(self.codes)
+        residual = sums - np.outer(self.sizes, sums.sum(axis=0) / n)
         scaled = residual * np.sqrt(_Model(self.sizes, correlation).scale)[:, None]
-        return scaled.T @ scaled / len(values) ** 2
+        return scaled.T @ scaled / n**2
 
     def _correlation(self, centred: np.ndarray, residual: np.ndarray) -> float:
         """Return the correlation of two rows of a group (analysis of variance), 0 to 1."""
@@ -154,7 +154,7 @@ class Groups:
 
     def _critical(self, sizes: np.ndarray, correlation: float, degrees: float) -> float:
         t = float(stats.t.ppf((1 + self.confidence) / 2, degrees))
-        if degrees >= _ENOUGH or _CELLS // len(sizes) < _FEWEST_DRAWS:
+        if degrees >= _ENOUGH or len(sizes) > _MOST_GROUPS:
             return t
         place = np.interp(correlation, _CORRELATIONS, np.arange(len(_CORRELATIONS)))
         below, share = int(place), place % 1
@@ -176,7 +176,7 @@ def _quantile(sizes: bytes, confidence: float, place: int) -> float:
 @lru_cache(maxsize=2)
 def _normal(n_groups: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return normal numbers, their squares and cubes, each of shape (draws, n_groups)."""
-    shape = min(_DRAWS, _CELLS // n_groups), n_groups
+    shape = int(np.clip(_CELLS // n_groups, *_DRAWS)), n_groups
     drawn = np.random.default_rng(0).standard_normal(shape, np.float32)
     squares = drawn * drawn
     return drawn, squares, squares * drawn
