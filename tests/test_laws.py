@@ -235,7 +235,7 @@ def test_the_learning_curve_never_saw_the_fold_it_scores(giveaway):
     groups = pd.read_parquet(run.folds)["group"].to_numpy()
     full = {"logreg": np.full(len(labels), planted.HONEST)}
     found = learning_curve(run, labels, full, GroupBootstrap(groups, draws=100))
-    losses = {point["share"]: point["log_loss"] for point in found["points"]}
+    losses = {point.share: point.log_loss for point in found.points}
     assert len(losses) == 4
     assert min(losses.values()) > HONEST
 

@@ -6,9 +6,11 @@ import pytest
 from fabricate import fabricate
 
 from foldwise.config.competition import load_competition
+from foldwise.config.record import known
 from foldwise.config.run import Run
 from foldwise.files import read_json, write_json
-from foldwise.report.page import cell, number, span, without_nan
+from foldwise.report.page import cell, number, span
+from foldwise.scoring.intervals import Gain
 from foldwise.stages.report import report
 
 HOSTILE = [
@@ -156,5 +158,7 @@ def test_what_rounds_to_zero_has_no_sign():
 
 
 def test_what_is_not_a_number_is_null_in_json():
-    nested = {"a": [float("nan"), 1.0], "b": (float("inf"), "x")}
-    assert without_nan(nested) == {"a": [None, 1.0], "b": [None, "x"]}
+    assert [known(value) for value in (float("nan"), 1.0, float("inf"))] == [None, 1.0, None]
+    gain = Gain(gain=0.1, low=-float("inf"), high=float("inf"))
+    assert gain.plain() == {"gain": 0.1, "low": None, "high": None}
+    assert Gain(**gain.plain()) == gain

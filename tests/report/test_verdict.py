@@ -141,10 +141,10 @@ def test_simultaneous_intervals_hold_all_at_once_and_single_ones_do_not():
         shared = np.repeat(generator.normal(size=(n // 4, k)), 4, axis=0)
         values = shared + 0.3 * generator.normal(size=(n, k))  # all means are zero
         bootstrap = GroupBootstrap(np.arange(n) // 4, 300, seed=i)
-        drawn, means = bootstrap.means(values), values.mean(axis=0)
-        low, high = bootstrap.simultaneous(drawn, means)
+        estimates = [bootstrap.estimate(column) for column in values.T]
+        low, high = bootstrap.simultaneous(estimates, values - values.mean(axis=0))
         missed["all at once"] += bool(((low > 0) | (high < 0)).any())
-        single = [bootstrap.interval(column) for column in drawn.T]
+        single = [estimate.interval() for estimate in estimates]
         missed["one by one"] += any(low > 0 or high < 0 for low, high in single)
     assert missed["all at once"] / draws < 0.1
     assert missed["one by one"] / draws > 0.3
@@ -152,7 +152,8 @@ def test_simultaneous_intervals_hold_all_at_once_and_single_ones_do_not():
 
 def test_a_statistic_that_does_not_vary_has_an_interval_of_no_width():
     bootstrap = GroupBootstrap(np.arange(20), 50)
-    drawn = np.column_stack([np.full(50, 2.0), np.random.default_rng(0).normal(size=50)])
-    low, high = bootstrap.simultaneous(drawn, np.array([2.0, 0.0]))
+    values = np.column_stack([np.full(20, 2.0), np.random.default_rng(0).normal(size=20)])
+    estimates = [bootstrap.estimate(column) for column in values.T]
+    low, high = bootstrap.simultaneous(estimates, values - values.mean(axis=0))
     assert low[0] == high[0] == 2.0
     assert low[1] < 0 < high[1]

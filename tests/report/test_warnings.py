@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 from fabricate import fabricate
 
@@ -56,3 +57,25 @@ def test_after_a_nested_search_it_says_by_how_much(tuned_run):
     nested.write(tuned_path(tuned_run, "logreg"))
     said = tuned_settings(tuned_run)[0]
     assert "log_loss 0.4321" in said and "+0.0221" in said
+
+
+@pytest.mark.parametrize(
+    ("group", "words"),
+    [
+        (lambda i: i, []),
+        (lambda i: i % 40, ["Only 40 groups"]),
+        (lambda i: max(0, i - 69), ["131 groups", "as much as 8 of", "largest holds 35 %"]),
+    ],
+)
+def test_few_groups_are_warned_of_by_how_many_equal_ones_they_are_worth(make_run, group, words):
+    run = make_run("spooky", *SETTINGS)
+    fabricate(run, CLASSES)
+    path = run.clean / "train.parquet"
+    train = pd.read_parquet(path)
+    train["group"] = [f"g{group(i)}" for i in range(len(train))]
+    train.to_parquet(path)
+    report(run)
+    warnings = json.loads((run.output / "report.json").read_text())["warnings"]
+    said = [line for line in warnings if "every interval here is a rough one" in line]
+    assert len(said) == bool(words)
+    assert all(word in said[0] for word in words)

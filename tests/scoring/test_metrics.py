@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from foldwise.scoring.bootstrap import group_bootstrap, paired_difference
+from foldwise.scoring.bootstrap import GroupBootstrap, paired_difference
 from foldwise.scoring.metrics import calibration_error, confusion, reliability, row_log_loss, scores
 
 
@@ -55,20 +55,20 @@ def test_intervals_over_groups_cover_and_intervals_over_rows_do_not():
     generator = np.random.default_rng(0)
     covered = {"groups": 0, "rows": 0}
     draws = 200
-    for i in range(draws):
+    for _ in range(draws):
         groups = np.repeat(np.arange(60), 5)
         values = np.repeat(generator.normal(size=60), 5) + 0.3 * generator.normal(size=300)
         for name, codes in (("groups", groups), ("rows", np.arange(300))):
-            low, high = group_bootstrap(values, codes, draws=300, seed=i)
+            low, high = GroupBootstrap(codes).interval_of_mean(values)
             covered[name] += low <= 0 <= high
     assert covered["groups"] / draws > 0.9
     assert covered["rows"] / draws < 0.75
 
 
-def test_the_interval_depends_on_the_seed_alone():
-    values = np.random.default_rng(0).normal(size=100)
-    first, again = (group_bootstrap(values, np.arange(100), seed=3) for _ in range(2))
-    assert first == again
+def test_the_draws_depend_on_the_seed_alone():
+    values = np.random.default_rng(0).normal(size=(100, 1))
+    first, again, other = (GroupBootstrap(np.arange(100), seed=k).totals(values) for k in (3, 3, 4))
+    assert (first == again).all() and (first != other).any()
 
 
 def test_a_paired_difference_sees_what_two_intervals_hide():

@@ -129,6 +129,33 @@ def test_the_real_files_are_reported_within_a_minute_and_two_gigabytes(real_data
     assert losses["oof_predictions_ensemble"] == pytest.approx(1.0541, abs=1e-4)
 
 
+@pytest.mark.parametrize("folds", [False, True])
+def test_files_whose_rows_are_all_of_one_group_are_reported_without_intervals(
+    files, tmp_path, folds
+):
+    folder, labels = files
+    table = pd.read_csv(folder / "y.csv").assign(group="same")
+    if folds:
+        table["fold"] = np.arange(300) % 3
+    table.to_csv(tmp_path / "y.csv", index=False)
+    done = foldwise(
+        "report", "--oof", folder / "net-seed1.npy", folder / "trees.npy",
+        "--labels", tmp_path / "y.csv", "--output", tmp_path / "out",
+        "--set", "report.bootstrap=100",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    text = (tmp_path / "out" / "report.json").read_text()
+    facts = json.loads(text)
+    assert "Infinity" not in text and "NaN" not in text
+    for pair in facts["differences"]:
+        assert pair["low"] is pair["high"] is pair["f1_low"] is None
+        assert pair["p"] == pair["mcnemar_p"] == 1 and pair["reading"] == "no clear difference"
+    assert any("All rows are of one group" in line for line in facts["warnings"])
+    assert any("unknown with a single group" in line for line in facts["verdict"])
+    page = (tmp_path / "out" / "report.md").read_text()
+    assert " inf" not in page and "nan" not in page and "nan" not in done.stdout
+
+
 def test_ensemble_blends_files_made_elsewhere_and_their_test_rows(files, tmp_path):
     folder, labels = files
     oof = [folder / "net-seed1.npy", folder / "trees.npy"]

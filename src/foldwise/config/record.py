@@ -9,7 +9,7 @@ import math
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, ValidationError
 
 from foldwise.errors import UserError
 from foldwise.files import write_json
@@ -25,7 +25,14 @@ def known(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+def _where_open(end: float) -> BeforeValidator:
+    return BeforeValidator(lambda value: end if value is None else value)
+
+
 Number = Annotated[float | None, BeforeValidator(known)]  # None: not known, or not a number
+# The ends of an interval: infinite where the rows tell nothing, which is null in JSON.
+Low = Annotated[float, _where_open(-math.inf), PlainSerializer(known)]
+High = Annotated[float, _where_open(math.inf), PlainSerializer(known)]
 
 
 class Record(BaseModel):

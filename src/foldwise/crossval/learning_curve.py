@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, cpu_count, delayed
 
-from foldwise.config.record import Record
+from foldwise.config.record import High, Low, Record
 from foldwise.config.roster import KINDS
 from foldwise.config.run import Run, Unit
 from foldwise.crossval.stored import fit_key
@@ -35,8 +35,8 @@ class CurvePoint(Record):
     share: float
     rows: int
     log_loss: float
-    low: float
-    high: float
+    low: Low
+    high: High
 
 
 class LearningCurve(Record):

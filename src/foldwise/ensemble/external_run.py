@@ -54,7 +54,8 @@ def write_run(predictions: ExternalPredictions, output: Path, competition: Compe
     groups = predictions.ids if predictions.groups is None else predictions.groups
     folds = predictions.folds
     if folds is None:
-        codes = pd.factorize(groups)[0]
+        # Rows of a single group are drawn singly: nothing better can be done.
+        codes = pd.factorize(groups if len(np.unique(groups)) > 1 else predictions.ids)[0]
         folds = draw_folds(predictions.labels, codes, competition.folds.n, competition.seed)
     n_folds = int(folds.max()) + 1
     competition = competition.model_copy(

@@ -19,7 +19,7 @@ from foldwise.report.evidence import Evidence
 from foldwise.report.page import cell, number, p_value, span
 from foldwise.scoring.metrics import scores
 from foldwise.scoring.scores import Scores
-from foldwise.scoring.significance import clustered_mcnemar, holm, mean_test
+from foldwise.scoring.significance import clustered_mcnemar, holm
 
 _UNSAID = ("jobs", "report", "title")  # settings that change no prediction
 
@@ -89,23 +89,20 @@ def compare(first: Path, second: Path) -> Comparison:
     a, b = sides["a"], sides["b"]
     _same(a, b, first, second)
     shared = [name for name in a.losses if name in b.losses]
-    drawn = a.bootstrap.means(np.column_stack([a.losses[name] - b.losses[name] for name in shared]))
-    gains = [a.losses[name] - b.losses[name] for name in shared]
-    codes = a.bootstrap.codes
-    p = np.array([mean_test(gain, codes) for gain in gains])
-    accuracy_p = np.array([clustered_mcnemar(a.right[m], b.right[m], codes) for m in shared])
-    corrected, accuracy_corrected = holm(p), holm(accuracy_p)
+    gains = [a.bootstrap.estimate(a.losses[name] - b.losses[name]) for name in shared]
+    accuracy_p = np.array([clustered_mcnemar(a.right[m], b.right[m], a.bootstrap) for m in shared])
+    corrected, accuracy_corrected = holm(np.array([gain.p for gain in gains])), holm(accuracy_p)
     found = []
     for k, name in enumerate(shared):
-        low, high = a.bootstrap.interval(drawn[:, k])
+        low, high = gains[k].interval()
         entry = Compared(
             model=name,
             a=_scored(a, name),
             b=_scored(b, name),
-            difference=gains[k].mean(),
+            difference=gains[k].value,
             low=low,
             high=high,
-            p=p[k],
+            p=gains[k].p,
             mcnemar_p=accuracy_p[k],
             same=bool((a.probabilities[name] == b.probabilities[name]).all()),
             p_holm=corrected[k],

@@ -14,7 +14,7 @@ from foldwise.ensemble.blend_record import BlendRecord
 from foldwise.report.leaderboard import COLUMNS, order
 from foldwise.scoring import metrics
 from foldwise.scoring.bootstrap import GroupBootstrap
-from foldwise.scoring.intervals import drawn_scores, score_intervals
+from foldwise.scoring.intervals import pseudo_values, score_intervals
 
 Intervals = dict[str, dict[str, list[float]]]  # low and high, by model and score
 
@@ -36,7 +36,7 @@ class Evidence:
         The ensemble's `weights.json`.
     classes : list of str
     bootstrap : GroupBootstrap
-        The draws that every interval of a report comes from.
+        The groups, and their draws, that every interval of a report comes from.
     """
 
     ids: np.ndarray
@@ -80,11 +80,9 @@ class Evidence:
         return {m: p.argmax(axis=1) == self.labels for m, p in self.probabilities.items()}
 
     @cached_property
-    def drawn(self) -> dict[str, dict[str, np.ndarray]]:
-        """Every score in each bootstrap draw, shape (draws,), by model."""
-        return {
-            m: drawn_scores(self.labels, p, self.bootstrap) for m, p in self.probabilities.items()
-        }
+    def pseudo_values(self) -> dict[str, dict[str, np.ndarray]]:
+        """What each row adds to the mean that is each score, shape (n,), by model."""
+        return {m: pseudo_values(self.labels, p) for m, p in self.probabilities.items()}
 
     @property
     def focus(self) -> str:
@@ -101,15 +99,16 @@ def score_table(evidence: Evidence, run: Run) -> tuple[pd.DataFrame, Intervals]:
         own = [evidence.models[name]] if name != "ensemble" else members
         cost = own if name != "ensemble" else [evidence.blend, *members]
         intervals[name] = score_intervals(
-            evidence.labels, probabilities, evidence.drawn[name], evidence.bootstrap
+            evidence.labels, probabilities, evidence.pseudo_values[name], evidence.bootstrap
         )
         low, high = intervals[name]["log_loss"]
         records.append(
             {
                 "model": name,
                 **metrics.scores(evidence.labels, probabilities),
-                "log_loss_low": low,
-                "log_loss_high": high,
+                # Of a single group the interval has no ends.
+                "log_loss_low": low if np.isfinite(low) else np.nan,
+                "log_loss_high": high if np.isfinite(high) else np.nan,
                 "train_seconds": _over([c.train_seconds for c in cost], sum),
                 "predict_seconds": _over([c.predict_seconds for c in cost], sum),
                 "peak_memory_mb": _over([c.peak_memory_mb for c in cost], max),

@@ -1,7 +1,7 @@
 """`report.json`: every number and every sentence of a report, as one type."""
 
 from foldwise.config.manifest import Manifest
-from foldwise.config.record import Number, Record
+from foldwise.config.record import High, Low, Number, Record
 from foldwise.crossval.learning_curve import LearningCurve
 from foldwise.crossval.records import FoldRecord
 from foldwise.data.audit_record import Audit
@@ -37,8 +37,8 @@ class Lever(Record):
     means: str  # what the number says
     measured: bool  # or no more than a ceiling
     gain: Number
-    low: Number
-    high: Number
+    low: Low
+    high: High
 
 
 class Numbers(Record):
@@ -55,6 +55,7 @@ class Numbers(Record):
     classes: list[str]
     n_rows: int
     n_groups: int
+    effective_groups: float  # of equal size, that would say as much
     focus: str  # the model with the lowest log loss: the one whose rows are looked at
     leaderboard: list[LeaderboardRow]
     intervals: dict[str, dict[str, list[Number]]]  # low and high, by model and score

@@ -175,6 +175,7 @@ def _forest(
                 continue
             value, low, high = values[i], entries[i].low, entries[i].high
             reach = np.array([[value - low], [high - value]])
+            reach[~np.isfinite(reach)] = 0
             clear = low > 0 or high < 0
             axes.errorbar(
                 value, place, xerr=np.maximum(reach, 0), fmt="o" if clear else "s", capsize=3,
@@ -211,15 +212,12 @@ def _accuracy_intervals(
     labels: np.ndarray, probabilities: np.ndarray, accuracy: np.ndarray, bootstrap: GroupBootstrap
 ) -> np.ndarray:
     """Return the ends of the interval of each bin's accuracy, shape (2, bins)."""
-    inside = np.eye(_BINS)[metrics.confidence_bin(probabilities, _BINS)]
+    place = metrics.confidence_bin(probabilities, _BINS)
     right = probabilities.argmax(axis=1) == labels
-    totals = bootstrap.totals(np.hstack([inside, inside * right[:, None]]))
-    with np.errstate(invalid="ignore"):
-        drawn = totals[:, _BINS:] / totals[:, :_BINS]
-    ends = [
-        bootstrap.interval(share) if np.isfinite(share).any() else (np.nan, np.nan)
-        for share in drawn.T
-    ]
-    # A percentile interval may leave out the value itself where few rows are in a bin.
-    low, high = np.array(ends).T
-    return np.array([np.minimum(low, accuracy), np.maximum(high, accuracy)])
+    ends = np.full((2, _BINS), np.nan)
+    for k in np.unique(place):
+        inside = place == k
+        moves = inside * (right - accuracy[k]) * (len(labels) / inside.sum())
+        ends[:, k] = bootstrap.estimate(accuracy[k] + moves, inside).interval()
+    # A bin whose rows are of one group could be anywhere.
+    return np.clip(ends, 0, 1)

@@ -64,6 +64,7 @@ def _numbers(evidence: Evidence, table: pd.DataFrame, intervals: Intervals, run:
         classes=evidence.classes,
         n_rows=n,
         n_groups=evidence.bootstrap.n_groups,
+        effective_groups=evidence.bootstrap.effective,
         focus=focus,
         leaderboard=[LeaderboardRow(**row) for row in table.to_dict("records")],
         intervals=intervals,
@@ -99,7 +100,7 @@ def _differences(
     found = differences(evidence.losses, evidence.right, evidence.bootstrap)
     f1 = dict(zip(table["model"], table["f1_macro"], strict=True))
     pairs = [(pair.better, pair.other) for pair in found]
-    more = f1_differences(pairs, f1, evidence.drawn, evidence.bootstrap)
+    more = f1_differences(pairs, f1, evidence.pseudo_values, evidence.bootstrap)
     return [
         ScoredDifference(**dict(_within_noise(pair, noise)), **dict(of_f1))
         for pair, of_f1 in zip(found, more, strict=True)

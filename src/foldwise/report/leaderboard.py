@@ -78,7 +78,7 @@ def render_leaderboard(output: Path) -> str:
     if facts:
         lines[0] = lines[0].replace("95 %", f"{100 * facts.confidence:.0f} %")
     for row in table.itertuples(index=False):
-        interval = f"{row.log_loss_low:.4f} – {row.log_loss_high:.4f}"
+        interval = f"{_known(row.log_loss_low, 4)} – {_known(row.log_loss_high, 4)}"
         lines.append(
             f"{row.model:<{wide}}{row.log_loss:>9.4f}  {interval:<17}{row.accuracy:>8.3f}"
             f"{row.f1_macro:>7.3f}{row.ece:>7.3f}{_known(row.train_seconds, 1):>9}"

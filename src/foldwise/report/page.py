@@ -9,6 +9,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from matplotlib.figure import Figure
 
+from foldwise.config.record import known
 from foldwise.report import figures, plots, style, verdict
 from foldwise.report.evidence import Evidence
 from foldwise.report.facts import Facts
@@ -104,8 +105,8 @@ def number(value: float | None, digits: int = 4) -> str:
 
 
 def span(low_high: list[float | None], digits: int = 4) -> str:
-    """Return an interval; a dash where it is not known."""
-    low, high = low_high
+    """Return an interval; a dash where it is not known or without an end."""
+    low, high = map(known, low_high)
     return "–" if low is None or high is None else f"{low:z.{digits}f} to {high:z.{digits}f}"
 
 

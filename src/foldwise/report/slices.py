@@ -11,8 +11,10 @@ from foldwise.config.sections import PairConfig
 from foldwise.data.cleaning import TURN
 from foldwise.features.prompt_kind import kind, script
 from foldwise.scoring.bootstrap import GroupBootstrap
+from foldwise.scoring.clustered import effective_groups
 
 _FEWEST = 30  # rows below which a slice is shown without an interval and never named the worst
+_FEWEST_GROUPS = 3  # effective ones; one group alone shows no spread
 _LABEL = "label"
 
 
@@ -100,24 +102,23 @@ def slice_table(
     ]
     if not slices:
         return []
-    inside = np.column_stack([mask for *_, mask in slices]).astype(float)
-    loss = losses[focus]
-    totals = bootstrap.totals(
-        np.column_stack([np.ones(len(loss)), loss, inside, inside * loss[:, None]])
-    )
-    overall = totals[:, 1] / totals[:, 0]
-    size, lost = np.split(totals[:, 2:], 2, axis=1)
-    with np.errstate(invalid="ignore"):
-        gaps = lost / size - overall[:, None]
-    found = []
-    enough = inside.sum(axis=0) >= _FEWEST
-    mean = (loss @ inside) / inside.sum(axis=0) - loss.mean()
+    inside = np.column_stack([mask for *_, mask in slices])
+    loss, rows = losses[focus], inside.sum(axis=0)
+    mean = (loss @ inside) / rows - loss.mean()
+    enough = np.array([_is_enough(mask, bootstrap) for mask in inside.T])
+    # By how much each row moves the slice's mean, less by how much it moves that of all rows.
+    moves = inside * (loss[:, None] - mean - loss.mean()) * (len(loss) / rows)
+    moves -= (loss - loss.mean())[:, None]
+    estimates = {
+        k: bootstrap.estimate(mean[k] + moves[:, k], inside[:, k]) for k in np.flatnonzero(enough)
+    }
     of_all = np.full((2, len(slices)), None, dtype=object)
     if enough.any():
-        of_all[:, enough] = bootstrap.simultaneous(gaps[:, enough], mean[enough])
+        of_all[:, enough] = bootstrap.simultaneous(list(estimates.values()), moves[:, enough])
+    found = []
     for k, (name, value, mask) in enumerate(slices):
         n = int(mask.sum())
-        low, high = bootstrap.interval(gaps[:, k]) if enough[k] else (None, None)
+        low, high = estimates[k].interval() if enough[k] else (None, None)
         found.append(
             Slice(
                 respect=name,
@@ -144,6 +145,12 @@ def worst(table: list[Slice]) -> Slice | None:
     """
     clear = [s for s in table if s.respect != _LABEL and (s.low_of_all or 0) > 0]
     return max(clear, key=lambda s: s.low_of_all, default=None)
+
+
+def _is_enough(mask: np.ndarray, bootstrap: GroupBootstrap) -> bool:
+    """Whether a slice has the rows, and the groups, for an interval."""
+    sizes = np.bincount(bootstrap.codes, mask)
+    return mask.sum() >= _FEWEST and effective_groups(sizes) >= _FEWEST_GROUPS
 
 
 def _mapped(texts: np.ndarray, function: Any) -> np.ndarray:

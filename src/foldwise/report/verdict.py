@@ -1,5 +1,6 @@
 """What the numbers say, in sentences that hold whatever the numbers are."""
 
+import numpy as np
 import pandas as pd
 
 from foldwise.config.run import Run
@@ -69,7 +70,7 @@ def verdict(table: pd.DataFrame, numbers: Numbers, levers: list[Lever], run: Run
         if against.better == best["model"] and against.low > 0:
             said.append(
                 f"Against the class frequencies {best['model']} gains {against.difference:z.4f} "
-                f"in log loss ({against.low:z.4f} to {against.high:z.4f})."
+                f"in log loss ({_ends(against)})."
             )
         else:
             said.append(f"{best['model']} is not clearly better than the class frequencies.")
@@ -107,7 +108,7 @@ def _runner_up(best: str, singles: pd.DataFrame, found: list[ScoredDifference]) 
 
 def _ensemble(best: str, found: list[ScoredDifference], level: str) -> str:
     pair = next(d for d in found if {d.better, d.other} == {best, "ensemble"})
-    span = f"{pair.difference:z.4f} ({level} interval {pair.low:z.4f} to {pair.high:z.4f})"
+    span = f"{pair.difference:z.4f} ({level} interval {_ends(pair)})"
     if pair.better == "ensemble" and pair.low > 0:
         return f"The ensemble is better than it: log loss lower by {span}."
     if pair.better == "ensemble":
@@ -141,12 +142,9 @@ def _next(found: list[Lever], curve_is_possible: bool) -> str:
         first = clear[0]
         return (
             f"Do next: {first.lever}. It is the largest lever measured here, "
-            f"{first.gain:z.4f} ({first.low:z.4f} to {first.high:z.4f}): {first.means}."
+            f"{first.gain:z.4f} ({_ends(first)}): {first.means}."
         )
-    tried = "; ".join(
-        f"{lever.lever} {lever.gain:z.4f}, {lever.low:z.4f} to {lever.high:z.4f}"
-        for lever in measured
-    )
+    tried = "; ".join(f"{lever.lever} {lever.gain:z.4f}, {_ends(lever)}" for lever in measured)
     said = f"Do next: another kind of model. No lever measured here is clearly above zero ({tried})"
     if curve_is_possible:
         said += "; what more data would bring, --learning-curve measures"
@@ -174,8 +172,14 @@ def _spare(left_out: dict[str, Gain], costs: list[Cost]) -> list[str]:
     saved = "" if seconds is None else f", and its training by -{_seconds(seconds)}"
     return [
         f"{model} may go: without it the blend's log loss changes by {gain.gain:+z.4f} "
-        f"({gain.low:z.4f} to {gain.high:z.4f}){saved}."
+        f"({_ends(gain)}){saved}."
     ]
+
+
+def _ends(found: ScoredDifference | Lever | Gain) -> str:
+    if np.isinf(found.low):
+        return "unknown with a single group"
+    return f"{found.low:z.4f} to {found.high:z.4f}"
 
 
 def _listed(names: list[str]) -> str:

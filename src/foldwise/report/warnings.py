@@ -13,11 +13,13 @@ from foldwise.data.audit_record import Audit
 from foldwise.features.rows import FeatureRecord
 from foldwise.report.evidence import Evidence
 from foldwise.report.gains import recalibrated_losses
+from foldwise.scoring.clustered import Groups
 from foldwise.scoring.leaks import Leaks
 from foldwise.tuning.record import TuneRecord
 
 _WORST_ECE = 0.1
-_FEW_GROUPS = 50
+_FEW_GROUPS = 50  # effective ones
+_ALIKE = 0.9  # effective groups a group from which their sizes need no word
 _TWINS = 0.01  # share of rows with a twin across folds from which a warning is due
 _GIVEAWAY = 0.2  # one word's Youden's J is short of 1 by less than this over the classes
 _SHIFT = 0.65  # AUC of telling test rows from training rows
@@ -49,10 +51,7 @@ def find_warnings(
                 f"{scores.loc[name, 'ece']:.2f} on average."
             )
     found += _leak_warnings(leaks, len(evidence.labels), len(evidence.classes))
-    if evidence.bootstrap.n_groups < _FEW_GROUPS:
-        found.append(
-            f"Only {evidence.bootstrap.n_groups} groups: every interval here is a rough one."
-        )
+    found += _of_few_groups(evidence.bootstrap)
     for name, record in evidence.models.items():
         found += [f"{name}: {note}" for note in record.notes if not _expected(note)]
     found += tuned_settings(run)
@@ -63,6 +62,22 @@ def find_warnings(
     if not run.competition.folds.stratify:
         found.append("The folds were drawn without regard to the classes.")
     return found
+
+
+def _of_few_groups(groups: Groups) -> list[str]:
+    """Warn where the intervals rest on few groups, or on few large ones."""
+    n, effective, largest = groups.n_groups, groups.effective, groups.sizes.max()
+    if effective >= _FEW_GROUPS:
+        return []
+    if n == 1:
+        return ["All rows are of one group: nothing here has an interval, and nothing is proven."]
+    if effective > _ALIKE * n:
+        return [f"Only {n} groups: every interval here is a rough one."]
+    return [
+        f"{n:,} groups, but of such different sizes that they say as much as {effective:.0f} of "
+        f"equal size (the largest holds {100 * largest / groups.sizes.sum():.0f} % of the rows): "
+        "every interval here is a rough one."
+    ]
 
 
 def _no_better(evidence: Evidence, name: str) -> str:

@@ -1,39 +1,47 @@
-"""The interval of every score of the leaderboard, from one bootstrap over groups."""
+"""The interval of every score of the leaderboard.
+
+A score is a function of sums over rows. To first order it is the mean of a pseudo-value for each
+row; so one statistic gives the interval of them all, and of every difference of two.
+The calibration error is no such mean: see `calibration`.
+"""
 
 import numpy as np
 
-from foldwise.config.record import Record
+from foldwise.config.record import High, Low, Record
 from foldwise.scoring import metrics
-from foldwise.scoring.bootstrap import GroupBootstrap
+from foldwise.scoring.calibration import calibration_interval
+from foldwise.scoring.clustered import Groups
+
+_BOUNDED = [name for name in metrics.SCORES if name != "log_loss"]  # between 0 and 1
 
 
 class F1Difference(Record):
     """By how much the macro-F1 of the first of two models is higher, with its interval."""
 
     f1_difference: float
-    f1_low: float
-    f1_high: float
+    f1_low: Low
+    f1_high: High
 
 
 class Gain(Record):
     """By how much a mean log loss is lower, with its interval."""
 
     gain: float
-    low: float
-    high: float
+    low: Low
+    high: High
 
     @classmethod
-    def of(cls, values: np.ndarray, bootstrap: GroupBootstrap) -> "Gain":
+    def of(cls, values: np.ndarray, groups: Groups) -> "Gain":
         """Measure what each row gains, shape (n,)."""
-        low, high = bootstrap.interval_of_mean(values)
+        low, high = groups.estimate(values).interval()
         return cls(gain=values.mean(), low=low, high=high)
 
 
 def score_intervals(
     labels: np.ndarray,
     probabilities: np.ndarray,
-    drawn: dict[str, np.ndarray],
-    bootstrap: GroupBootstrap,
+    pseudo: dict[str, np.ndarray],
+    groups: Groups,
 ) -> dict[str, list[float]]:
     """Return low and high of each of `metrics.SCORES`.
 
@@ -41,22 +49,23 @@ def score_intervals(
     ----------
     labels : ndarray of int, shape (n,)
     probabilities : ndarray of float, shape (n, C)
-    drawn : dict of str to ndarray
-        Their `drawn_scores`.
-    bootstrap : GroupBootstrap
-        Over the groups of the same rows.
+    pseudo : dict of str to ndarray
+        Their `pseudo_values`.
+    groups : Groups
+        Of the same rows.
     """
-    found = {name: list(bootstrap.interval(values)) for name, values in drawn.items()}
-    ece = metrics.calibration_error(labels, probabilities)
-    found["ece"] = list(bootstrap.interval_of_biased(drawn["ece"], ece))
-    return found
+    ends = {name: groups.estimate(values).interval() for name, values in pseudo.items()}
+    ends["ece"] = calibration_interval(labels, probabilities, groups)
+    for name in _BOUNDED:
+        ends[name] = max(0.0, ends[name][0]), min(1.0, ends[name][1])
+    return {name: list(of_score) for name, of_score in ends.items()}
 
 
 def f1_differences(
     pairs: list[tuple[str, str]],
     f1: dict[str, float],
-    drawn: dict[str, dict[str, np.ndarray]],
-    bootstrap: GroupBootstrap,
+    pseudo: dict[str, dict[str, np.ndarray]],
+    groups: Groups,
 ) -> list[F1Difference]:
     """Return by how much the macro-F1 of the first of each two models is higher, with its interval.
 
@@ -66,51 +75,50 @@ def f1_differences(
         Models to compare, the better one first.
     f1 : dict of str to float
         Macro-F1 by model.
-    drawn : dict of str to dict
-        `drawn_scores` by model.
-    bootstrap : GroupBootstrap
-        What they were drawn with.
+    pseudo : dict of str to dict
+        `pseudo_values` by model.
+    groups : Groups
+        Of the same rows.
     """
     found = []
     for better, other in pairs:
-        low, high = bootstrap.interval(drawn[better]["f1_macro"] - drawn[other]["f1_macro"])
         gap = float(f1[better] - f1[other])
+        low, high = groups.estimate(
+            pseudo[better]["f1_macro"] - pseudo[other]["f1_macro"]
+        ).interval()
         found.append(F1Difference(f1_difference=gap, f1_low=low, f1_high=high))
     return found
 
 
-def drawn_scores(
-    labels: np.ndarray, probabilities: np.ndarray, bootstrap: GroupBootstrap
-) -> dict[str, np.ndarray]:
-    """Return each of `metrics.SCORES` in every draw, shape (draws,).
+def pseudo_values(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, np.ndarray]:
+    """Return each score but the ECE plus its influence function at each row, shape (n,).
 
-    Every score is a function of sums over rows, so a draw of groups costs one sum a group,
-    not a new pass over the rows.
+    Their mean is the score; over any draw of the rows it is, to first order, that of the draw.
     """
     n, n_classes = probabilities.shape
-    rows, guess = np.arange(n), probabilities.argmax(axis=1)
+    guess = probabilities.argmax(axis=1)
     right = guess == labels
-    hit, called, true = (np.zeros((n, n_classes)) for _ in range(3))
-    hit[rows[right], labels[right]] = 1
-    called[rows, guess] = 1
-    true[rows, labels] = 1
-    gap = np.zeros((n, metrics.ECE_BINS))
-    gap[rows, metrics.confidence_bin(probabilities)] = right - probabilities.max(axis=1)
     loss = metrics.row_log_loss(labels, probabilities)
-    columns = np.column_stack([np.ones(n), loss, hit, called, true, gap])
-    ends = np.cumsum([1, 1, n_classes, n_classes, n_classes])
-    size, loss, hit, called, true, gap = np.split(bootstrap.totals(columns), ends, axis=1)
-    size = size[:, 0]
+    called, true = (np.bincount(codes, minlength=n_classes) for codes in (guess, labels))
+    hit = np.bincount(labels[right], minlength=n_classes)
+    # A row counts in the ratio of the class it is of, and in that of the class it is taken for.
+    precision, recall = _share(hit, called), _share(hit, true)
+    f1, both = _share(2 * hit, called + true), n / n_classes * _inverse(called + true)
+    called, true = (n / n_classes * _inverse(counts) for counts in (called, true))
+    of_guess, of_label = (both[codes] * (right - f1[codes]) for codes in (guess, labels))
     return {
-        "log_loss": loss[:, 0] / size,
-        "accuracy": hit.sum(axis=1) / size,
-        "precision_macro": _share(hit, called).mean(axis=1),
-        "recall_macro": _share(hit, true).mean(axis=1),
-        "f1_macro": _share(2 * hit, called + true).mean(axis=1),
-        "ece": np.abs(gap).sum(axis=1) / size,
+        "log_loss": loss,
+        "accuracy": right.astype(float),
+        "precision_macro": precision.mean() + called[guess] * (right - precision[guess]),
+        "recall_macro": recall.mean() + true[labels] * (right - recall[labels]),
+        "f1_macro": f1.mean() + of_guess + of_label,
     }
 
 
 def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     """Return part / whole, and 0 where there is no whole, as scikit-learn's zero_division=0."""
-    return np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
+    return np.divide(part, whole, out=np.zeros(len(whole)), where=whole > 0)
+
+
+def _inverse(whole: np.ndarray) -> np.ndarray:
+    return _share(np.ones(len(whole)), whole)

@@ -17,7 +17,7 @@ from sklearn.metrics import roc_auc_score
 from foldwise.data.audit import shingle_sketch
 from foldwise.data.cleaning import normalise_column
 from foldwise.data.splits import draw_folds
-from foldwise.scoring.bootstrap import GroupBootstrap
+from foldwise.scoring.clustered import Groups
 from foldwise.scoring.leaks import Shift, SplitGap, TellingNumber, TellingWord, Twins
 from foldwise.scoring.metrics import row_log_loss
 
@@ -106,7 +106,7 @@ def split_gap(
         losses[name] = np.mean([row_log_loss(labels, p) for p in found], axis=0)
         right[name] = np.mean([p.argmax(axis=1) == labels for p in found], axis=0)
     hidden = losses["grouped"] - losses["random"]
-    low, high = GroupBootstrap(groups, seed=seed).interval_of_mean(hidden)
+    low, high = Groups(groups).estimate(hidden).interval()
     return SplitGap(
         rows=len(labels),
         groups=int(codes.max()) + 1,

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from foldwise.config.record import Record
+from foldwise.config.record import High, Low, Record
 
 
 class Twins(Record):
@@ -26,8 +26,8 @@ class SplitGap(Record):
     grouped_log_loss: float
     grouped_accuracy: float
     gap: float  # log loss that random folds hide
-    low: float
-    high: float
+    low: Low
+    high: High
 
 
 class Shift(Record):

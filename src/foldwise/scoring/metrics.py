@@ -1,4 +1,4 @@
-"""Scores of probabilities, and their intervals from a bootstrap over groups."""
+"""Scores of probabilities."""
 
 import numpy as np
 from sklearn.metrics import accuracy_score, confusion_matrix, log_loss

@@ -5,8 +5,8 @@ from itertools import combinations
 import numpy as np
 from scipy import stats
 
-from foldwise.config.record import Record
-from foldwise.scoring.bootstrap import GroupBootstrap
+from foldwise.config.record import High, Low, Record
+from foldwise.scoring.clustered import Groups
 
 
 class Difference(Record):
@@ -15,8 +15,8 @@ class Difference(Record):
     better: str
     other: str
     difference: float  # log loss of the other less that of the better
-    low: float
-    high: float
+    low: Low
+    high: High
     p: float
     accuracy_difference: float
     mcnemar_p: float  # groups respected
@@ -52,45 +52,26 @@ def mcnemar(right: np.ndarray, others: np.ndarray) -> float:
     return float(stats.binomtest(only, only + only_other, 0.5).pvalue)
 
 
-def clustered_mcnemar(right: np.ndarray, others: np.ndarray, codes: np.ndarray) -> float:
-    """Return the p value of McNemar's test with rows in groups (Yang, Sun and Hardin, 2010).
+def clustered_mcnemar(right: np.ndarray, others: np.ndarray, groups: Groups) -> float:
+    """Return the p value of "both are right equally often" with rows in groups.
 
-    Where every row is a group of its own it is McNemar's chi-squared test without correction.
+    The difference of the two, row by row, is tested as every other mean. As no test by the signs of
+    groups can, it says nothing below 2 ** (1 - g), where g groups are not balanced.
 
     Parameters
     ----------
     right, others : ndarray of bool, shape (n,)
-    codes : ndarray of int, shape (n,)
-        Group of each row.
+        Which rows each of two models gets right.
+    groups : Groups
+        Of the same rows.
     """
-    balance = np.bincount(codes, right.astype(float) - others)
-    spread = np.square(balance).sum()
-    if spread == 0:
-        return 1.0
-    return float(stats.chi2.sf(balance.sum() ** 2 / spread, df=1))
-
-
-def mean_test(values: np.ndarray, codes: np.ndarray) -> float:
-    """Return the p value of "the mean is zero" with rows in groups (cluster-robust t test).
-
-    Parameters
-    ----------
-    values : ndarray of float, shape (n,)
-    codes : ndarray of int, shape (n,)
-        Group of each row.
-    """
-    sizes, n_groups = np.bincount(codes), int(codes.max()) + 1
-    if n_groups < 2:
-        return 1.0
-    residual = np.bincount(codes, values) - values.mean() * sizes
-    error = np.sqrt(n_groups / (n_groups - 1) * np.square(residual).sum()) / len(values)
-    if error == 0:
-        return 1.0 if values.mean() == 0 else 0.0
-    return float(2 * stats.t.sf(abs(values.mean()) / error, df=n_groups - 1))
+    gap = right.astype(float) - others
+    unbalanced = np.count_nonzero(np.bincount(groups.codes, gap))
+    return max(groups.estimate(gap).p, 2.0 ** (1 - unbalanced)) if unbalanced else 1.0
 
 
 def differences(
-    losses: dict[str, np.ndarray], right: dict[str, np.ndarray], bootstrap: GroupBootstrap
+    losses: dict[str, np.ndarray], right: dict[str, np.ndarray], groups: Groups
 ) -> list[Difference]:
     """Compare every two models on the same rows, the better one first.
 
@@ -100,29 +81,24 @@ def differences(
         Log loss of each row, by model.
     right : dict of str to ndarray of bool, shape (n,)
         Which rows each model gets right.
-    bootstrap : GroupBootstrap
-        Over the groups of these rows.
+    groups : Groups
+        Of these rows.
     """
     names = sorted(losses, key=lambda name: losses[name].mean())
     pairs = list(combinations(names, 2))
-    drawn = bootstrap.means(np.column_stack([losses[name] for name in names]))
-    column = {name: drawn[:, k] for k, name in enumerate(names)}
-    gaps = [losses[other] - losses[better] for better, other in pairs]
-    p = np.array([mean_test(gap, bootstrap.codes) for gap in gaps])
-    accuracy_p = np.array(
-        [clustered_mcnemar(right[a], right[b], bootstrap.codes) for a, b in pairs]
-    )
-    corrected, accuracy_corrected = holm(p), holm(accuracy_p)
+    gaps = [groups.estimate(losses[other] - losses[better]) for better, other in pairs]
+    accuracy_p = np.array([clustered_mcnemar(right[a], right[b], groups) for a, b in pairs])
+    corrected, accuracy_corrected = holm(np.array([gap.p for gap in gaps])), holm(accuracy_p)
     found = []
     for k, (better, other) in enumerate(pairs):
-        low, high = bootstrap.interval(column[other] - column[better])
+        low, high = gaps[k].interval()
         pair = Difference(
             better=better,
             other=other,
-            difference=gaps[k].mean(),
+            difference=gaps[k].value,
             low=low,
             high=high,
-            p=p[k],
+            p=gaps[k].p,
             accuracy_difference=right[better].mean() - right[other].mean(),
             mcnemar_p=accuracy_p[k],
             mcnemar_exact_p=mcnemar(right[better], right[other]),
@@ -130,7 +106,7 @@ def differences(
             mcnemar_p_holm=accuracy_corrected[k],
             reading="",
         )
-        found.append(pair.replace(reading=reading(pair, 1 - bootstrap.confidence)))
+        found.append(pair.replace(reading=reading(pair, 1 - groups.confidence)))
     return found
 
 

@@ -159,9 +159,7 @@ def _nested(
     difference, low, high = bootstrap.paired_difference(
         *losses,
         tuner.data.groups,
-        draws=competition.report.bootstrap,
         confidence=competition.report.confidence,
-        seed=competition.seed,
     )
     sign = 1 if competition.metric == "log_loss" else -1
     return {
