@@ -143,3 +143,47 @@ def write_posteriors(folder: Path, n: int = 3000, seed: int = 0) -> None:
 def words_of(texts) -> np.ndarray:
     """Return the telling word of each text."""
     return np.array([text.split()[0] for text in texts])
+
+
+# --- pairs of which one side wins more often -----------------------------------------------------
+
+PAIRS = """
+[data]
+text = ["a", "b"]
+classes = ["first", "second", "tie"]
+group = ["a", "b"]
+[pair]
+first = "a"
+second = "b"
+swap = ["first", "second"]
+[folds]
+n = 2
+[lightgbm]
+min_child_samples = 5
+[svm]
+C = [0.01]
+""" + _PLAIN.replace("[logreg]\n", "").replace("[svm]\n", "").replace('nb_ratio = "off"\n', "")
+SWAPPED = 30  # test rows that are there in both orders, as f0, f1, … and b0, b1, …
+
+
+def write_pairs(folder: Path, n: int = 600, seed: int = 0) -> None:
+    """Write pairs in which the first answer wins four times as often as the second."""
+    generator = np.random.default_rng(seed)
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def answer(i: int, side: str, better: bool) -> str:
+        word = "splendid" if better else "dismal"
+        fill = " ".join(generator.choice(["of", "and", "to", "with", "by"], 4))
+        return f"{word if generator.random() < 0.8 else 'plain'} {fill} {side}{i}"
+
+    label = generator.choice(["first", "second", "tie"], n, p=[0.64, 0.16, 0.2])
+    train = pd.DataFrame({"id": [f"r{i}" for i in range(n)]})
+    train["a"] = [answer(i, "a", won != "second") for i, won in enumerate(label)]
+    train["b"] = [answer(i, "b", won != "first") for i, won in enumerate(label)]
+    train["label"] = label
+    train.to_csv(folder / "train.csv", index=False)
+    forward = train.drop(columns="label").head(SWAPPED)
+    forward = forward.assign(id=[f"f{i}" for i in range(SWAPPED)])
+    backward = forward.rename(columns={"a": "b", "b": "a"})
+    backward = backward.assign(id=[f"b{i}" for i in range(SWAPPED)])
+    pd.concat([forward, backward]).to_csv(folder / "test.csv", index=False)

@@ -17,6 +17,7 @@ from foldwise.crossval.learning_curve import learning_curve
 from foldwise.crossval.unit import run_unit
 from foldwise.data.cleaned import class_names, read_labels
 from foldwise.ensemble.predictor import Predictor
+from foldwise.errors import UserError
 from foldwise.files import read_json
 from foldwise.scoring.bootstrap import GroupBootstrap
 from foldwise.scoring.metrics import row_log_loss
@@ -45,6 +46,13 @@ def giveaway(tmp_path_factory):
 def posteriors(tmp_path_factory):
     folder = tmp_path_factory.mktemp("posteriors")
     planted.write_posteriors(folder / "in")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pairs")
+    planted.write_pairs(folder / "in")
     return folder
 
 
@@ -177,7 +185,7 @@ def assert_recovered(run, model):
     np.testing.assert_allclose(again, test[class_names(run)], atol=1e-6)
 
 
-@pytest.mark.parametrize("model", ["prior", *BASELINES])
+@pytest.mark.parametrize("model", BASELINES)
 @pytest.mark.parametrize("setting", [BALANCED, OVERSAMPLED])
 def test_weights_and_oversampling_reach_every_model(posteriors, model, setting):
     plain, _, _ = fitted(posteriors_run(posteriors), model)
@@ -188,18 +196,54 @@ def test_weights_and_oversampling_reach_every_model(posteriors, model, setting):
     assert 0.35 < moved["rare"].mean() < 0.55
 
 
+@pytest.mark.parametrize("setting", [BALANCED, OVERSAMPLED, "weights.classes=[1.0, 5.0]"])
+@pytest.mark.parametrize(
+    "way", ["metric=f1_macro", "weights.correct_prior=false", "metric=log_loss"]
+)
+def test_the_prior_stays_the_class_frequencies_under_weights_and_oversampling(
+    posteriors, setting, way
+):
+    run = posteriors_run(posteriors, setting, way)
+    labels = pd.read_parquet(run.clean / "train.parquet")["label"]
+    counts = labels[pd.read_parquet(run.folds)["fold"] != 0].value_counts()
+    for table in fitted(run, "prior")[:2]:
+        expected = (counts["rare"] + 1) / (counts.sum() + 2)
+        np.testing.assert_allclose(table["rare"], expected)
+
+
 def test_class_weights_are_counted_on_the_training_rows_alone(posteriors):
-    run = posteriors_run(posteriors, BALANCED, "folds.stratify=false", "folds.n=5")
+    settings = (BALANCED, "folds.stratify=false", "folds.n=5", "logreg.max_iter=1")
+    run = posteriors_run(posteriors, *settings)
     labels = pd.read_parquet(run.clean / "train.parquet")["label"]
     fold = pd.read_parquet(run.folds)["fold"]
     found = []
     for k in range(2):
-        fitted(run, "prior", k)
-        factors = np.array(read_json(run.fold("prior", k) / "unit.json")["prior_correction"])
+        fitted(run, "logreg", k)
+        factors = np.array(read_json(run.fold("logreg", k) / "unit.json")["prior_correction"])
         share = labels[fold != k].value_counts(normalize=True).reindex(["common", "rare"])
         np.testing.assert_allclose(factors[1] / factors[0], share["rare"] / share["common"])
         found.append(factors[1] / factors[0])
     assert found[0] != found[1]
+
+
+@pytest.mark.parametrize("model", BASELINES)
+@pytest.mark.parametrize(
+    "setting", [BALANCED, OVERSAMPLED, "weights.classes=[3.0, 3.0, 1.0]", 'weights.classes="none"']
+)
+def test_swapped_answers_give_the_mirrored_prediction_whatever_the_weights(pairs, model, setting):
+    run = planted.prepared(pairs, planted.PAIRS, (setting,))
+    _, test, _ = fitted(run, model)
+    test = test.set_index("id")
+    forward, backward = (
+        test.loc[[f"{way}{i}" for i in range(planted.SWAPPED)]].to_numpy() for way in "fb"
+    )
+    assert forward.std(axis=0).min() > 0.005  # else a model that says nothing would pass
+    np.testing.assert_allclose(forward[:, [1, 0, 2]], backward, atol=1e-6)
+
+
+def test_one_weight_for_the_classes_that_trade_places_or_none(pairs):
+    with pytest.raises(UserError, match="'first' and 'second' trade places .* not 1 and 2"):
+        planted.prepared(pairs, planted.PAIRS, ("weights.classes=[1.0, 2.0, 1.0]",))
 
 
 def test_tune_gives_the_prior_back_too(posteriors):

@@ -38,6 +38,24 @@ def test_oversampling_levels_the_classes_and_keeps_every_row():
     assert set(rows) == set(range(100))
 
 
+def test_the_two_answers_of_a_pair_weigh_the_same():
+    tied = np.array([0, 0, 1])
+    ours = class_weights(LABELS, CLASSES, weights_of("weights.classes=balanced").weights, tied)
+    assert ours[0] == ours[1] and ours[LABELS].mean() == pytest.approx(1)
+    # 95 rows of A or B, and 5 ties: each of the three classes gets a third of the weight.
+    assert ours[LABELS[:95]].sum() == pytest.approx(2 * ours[LABELS[95:]].sum())
+
+
+def test_rows_of_both_answers_are_repeated_alike():
+    tied = np.array([0, 0, 1])
+    labels = np.repeat([0, 1, 2], [30, 6, 60])
+    times = np.bincount(oversample(labels, 1, tied), minlength=96)
+    assert times[:36].sum() == 120 and times[36:].sum() == 60
+    assert set(times[:36]) == {3, 4} and set(times[36:]) == {1}
+    # 95 rows are no whole number for each of the two: one of them is repeated.
+    assert list(np.bincount(tied[LABELS[oversample(LABELS, 1, tied)]])) == [96, 48]
+
+
 @pytest.mark.parametrize("setting", ["weights.classes=balanced", "weights.oversample=true"])
 def test_correction_gives_the_weighted_prior_back_as_the_training_prior(setting):
     competition = weights_of(setting)

@@ -16,7 +16,9 @@ from foldwise.finetune.plan import Record, TrainingPlan
 def watching(seconds, rounds=2, epochs=2):
     how = load_competition("spooky", [f"bert.epochs={epochs}"]).bert
     nothing = np.zeros(3)
-    training = TrainingPlan(how, Device("cpu", None), nothing, nothing, nothing, False, 0, 0)
+    training = TrainingPlan(
+        how, Device("cpu", None), nothing, nothing, nothing, False, 0, 0, nothing
+    )
     allowance = Allowance(time.time() + seconds, rounds, 1, 1, 0)
     return BudgetMonitor(allowance, training, np.full(1000, 10), 300)
 

@@ -8,7 +8,7 @@ from transformers import AutoModelForSequenceClassification
 
 from foldwise.backbone.batching import Examples
 from foldwise.backbone.device import Device
-from foldwise.backbone.inference import predict_logits
+from foldwise.backbone.inference import predict_logits, score
 from foldwise.backbone.packing import Sequences
 from foldwise.config.competition import load_competition
 from foldwise.errors import UserError
@@ -227,6 +227,22 @@ def test_a_run_that_did_not_learn_says_so(task, capsys):
     assert "warning: bert did not learn" in capsys.readouterr().err
 
 
+def test_a_bias_alone_is_no_learning_where_rare_rows_are_repeated(task):
+    # Rows that tell nothing: 80 of each class once they are repeated, held-out ones 80 to 10.
+    rows = replace(pair_rows(240), labels=np.repeat([0, 1, 2], 80))
+    labels = np.repeat([0, 1, 2], [80, 10, 10])
+    how = task(repeats=np.array([1.0, 8.0, 8.0]))
+    plan = Bert.fit(rows.take(np.arange(0, 240, 40)), task())._plan(how, rows.labels)
+    weights = plan.held_out_weights
+    assert weights[labels].mean() == pytest.approx(1)
+    for bias in ([0.5, 0, 0], [1.0, 0, 0], [0, 0.5, 0]):
+        found, floor = (
+            score(np.tile(logits, (100, 1)), labels, weights)[0].mean()
+            for logits in (np.array(bias), plan.log_prior)
+        )
+        assert found > floor
+
+
 def test_not_a_number_stops_with_fold_step_and_rows(task):
     settings = ("bert.learning_rate=1e30", "bert.max_grad_norm=1e30", "bert.batch_size=4")
     with pytest.raises(FloatingPointError, match=r"fold 3, step \d+: .* not finite, rows row-\d+"):
@@ -269,7 +285,7 @@ def plan(**changes):
     prior = np.log(np.ones(3) / 3)
     swapped_class = np.arange(3)
     return TrainingPlan(
-        settings, Device("cpu", torch.float32), weights, prior, swapped_class, False, 0, 0
+        settings, Device("cpu", torch.float32), weights, prior, swapped_class, False, 0, 0, weights
     )
 
 

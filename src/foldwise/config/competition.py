@@ -68,7 +68,7 @@ class Competition(Section):
     @model_validator(mode="after")
     def _coherent(self) -> "Competition":
         _check_data(self.data)
-        _check_pair(self.pair, self.data)
+        _check_pair(self.pair, self.data, self.weights)
         for name, section in self:
             linear = isinstance(section, LinearConfig)
             if linear and self.pair.enabled and section.nb_ratio == "on":
@@ -192,7 +192,7 @@ def _check_data(data: DataConfig) -> None:
         raise ValueError("data.classes: must be the one-hot columns of data.target, or []")
 
 
-def _check_pair(pair: PairConfig, data: DataConfig) -> None:
+def _check_pair(pair: PairConfig, data: DataConfig, weights: WeightsConfig) -> None:
     if not pair.enabled:
         if pair.second or pair.context or pair.swap:
             raise ValueError("pair.first is empty but other keys of [pair] are set")
@@ -207,6 +207,13 @@ def _check_pair(pair: PairConfig, data: DataConfig) -> None:
     known = data.target if data.one_hot else data.classes
     if len(set(pair.swap)) != 2 or not set(pair.swap) <= set(known):
         raise ValueError("pair.swap: name two of the classes (one-hot columns, or data.classes)")
+    if isinstance(weights.classes, tuple) and len(weights.classes) == len(known):
+        first, second = (weights.classes[(data.classes or known).index(name)] for name in pair.swap)
+        if first != second:
+            raise ValueError(
+                f"weights.classes: {pair.swap[0]!r} and {pair.swap[1]!r} trade places when A and "
+                f"B do, so they have one weight, not {first:g} and {second:g}"
+            )
 
 
 def _apply(values: Table, default: Table, change: Table, origin: str) -> tuple[Table, Competition]:

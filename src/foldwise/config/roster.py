@@ -46,6 +46,8 @@ class ModelKind:
         Its place among the colours and markers of figures; no other kind has the same.
     uses_features : bool
         Whether it reads the term counts and dense features.
+    is_weighted : bool
+        Whether class weights and oversampling reach it; the floor stays the plain frequencies.
     encoder : str
         Whether a pretrained encoder is part of it, and whether that is "frozen" or "tuned".
         The folds of a tuned one may be trained side by side, by several processes, or within a
@@ -64,6 +66,7 @@ class ModelKind:
     path: str
     look: int
     uses_features: bool = False
+    is_weighted: bool = True
     encoder: Literal["none", "frozen", "tuned"] = "none"
     cheap: bool = True
     has_settings: bool = True
@@ -76,9 +79,9 @@ class ModelKind:
         return self.path.partition(":")[0]
 
     @property
-    def deciding(self) -> tuple[str, bool, str]:
+    def deciding(self) -> tuple[str, bool, bool, str]:
         """What of the row decides a fit."""
-        return self.path, self.uses_features, self.encoder
+        return self.path, self.uses_features, self.is_weighted, self.encoder
 
     @property
     def is_transformer(self) -> bool:
@@ -98,6 +101,7 @@ KINDS = {
             name=PRIOR,
             path="foldwise.models.prior:Prior",
             look=5,
+            is_weighted=False,
             cheap=False,  # nothing to be learnt from more data
             has_settings=False,
         ),

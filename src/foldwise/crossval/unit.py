@@ -22,6 +22,7 @@ from foldwise.crossval import class_weights, stored
 from foldwise.crossval.records import FoldRecord
 from foldwise.crossval.stored import FittedUnit
 from foldwise.data.cleaned import class_names, table_path
+from foldwise.data.pairs import Pair
 from foldwise.errors import UserError
 from foldwise.features import rows
 from foldwise.features.rows import Rows
@@ -116,8 +117,10 @@ def fit_and_predict(
     classes, kind = class_names(run), model_class(unit.model)
     task, factors = make_task(run, unit, train.labels, classes, threads)
     task = replace(task, scratch=scratch or task.scratch, allowance=allowance)
-    if run.competition.weights.oversample:
-        train = train.take(class_weights.oversample(train.labels, task.seed))
+    if run.competition.weights.oversample and KINDS[unit.model].is_weighted:
+        chosen = class_weights.oversample(train.labels, task.seed, task.pair.tied_classes)
+        before, train = train.labels, train.take(chosen)
+        task = replace(task, repeats=_ratio(train.labels, before, len(classes)))
     with Meter() as fit_meter:
         model = kind.fit(train, task, held_out if watched and kind.uses_validation else None)
     fitted = FittedUnit(unit.model, model, factors)
@@ -233,11 +236,13 @@ def make_task(
     UserError
         The rows would be weighted twice.
     """
-    config = run.competition.weights
-    weights = class_weights.class_weights(labels, classes, config)
-    factors = class_weights.prior_correction(labels, weights, run.competition)
+    config, tied = run.competition.weights, Pair.of(run.competition, classes).tied_classes
     if config.oversample and config.classes == "balanced":
         raise UserError("weights.oversample and weights.classes = 'balanced' do the same; set one")
+    weights = factors = np.ones(len(classes))
+    if KINDS[unit.model].is_weighted:
+        weights = class_weights.class_weights(labels, classes, config, tied)
+        factors = class_weights.prior_correction(labels, weights, run.competition, tied)
     task = Task(
         competition=run.competition,
         classes=classes,
@@ -249,6 +254,12 @@ def make_task(
         cache=run.output / "cache",
     )
     return task, factors
+
+
+def _ratio(labels: np.ndarray, before: np.ndarray, n_classes: int) -> np.ndarray:
+    """Return how often a row of each class is there for once before, float64, shape (C,)."""
+    now, then = (np.bincount(part, minlength=n_classes) for part in (labels, before))
+    return now / np.maximum(then, 1)
 
 
 def _predict_test(

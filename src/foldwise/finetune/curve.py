@@ -53,7 +53,7 @@ class Curve:
 
     def _validate(self, step: int) -> Point:
         """Score the first rows of a fixed random order of the validation rows, or all of them."""
-        config, weights = self.plan.config, self.plan.class_weights
+        config, weights = self.plan.config, self.plan.held_out_weights
         few = max(_CURVE_ROWS[self.plan.device.name], round(_CURVE_SHARE * self.between))
         if config.early_stopping and step % self.per_epoch == 0:
             few = len(self.order)

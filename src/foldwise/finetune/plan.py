@@ -116,6 +116,10 @@ class TrainingPlan:
         Whether rows are shown in a random order of A and B.
     seed : int
     fold : int
+    held_out_weights : ndarray of float64, shape (C,)
+        What class weights and repeated rows together make a row of each class count in training;
+        mean 1 over rows that are not repeated, as the held-out ones. A loss weighted by anything
+        else could fall below that of `log_prior` without anything learnt.
     """
 
     config: BertConfig
@@ -126,6 +130,7 @@ class TrainingPlan:
     swap: bool
     seed: int
     fold: int
+    held_out_weights: np.ndarray
 
     @property
     def settings(self) -> tuple[Any, ...]:

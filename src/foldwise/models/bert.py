@@ -178,6 +178,7 @@ class Bert:
             swap=self.reading.mode == "cross" and config.swap_augmentation,
             seed=task.seed,
             fold=task.fold,
+            held_out_weights=_held_out_weights(labels, task),
         )
 
     @property
@@ -250,3 +251,12 @@ def _log_prior(labels: np.ndarray, class_weights: np.ndarray) -> np.ndarray:
     """Return the log of the weighted class shares, one row added to each, shape (C,)."""
     shares = np.bincount(labels, minlength=len(class_weights)) * class_weights + 1
     return np.log(shares / shares.sum())
+
+
+def _held_out_weights(labels: np.ndarray, task: Task) -> np.ndarray:
+    """Return what a held-out row of each class counts, as in training, float64, shape (C,)."""
+    if task.repeats is None:
+        return task.class_weights
+    seen = np.bincount(labels, minlength=len(task.classes))
+    once = seen / np.maximum(task.repeats, 1)
+    return task.class_weights * task.repeats * once.sum() / seen.sum()

@@ -48,6 +48,9 @@ class Task:
         Folder where tokens are kept for the other folds.
     allowance : Allowance, optional
         The time that is left for this fold and those after it.
+    repeats : ndarray of float64, shape (C,), optional
+        How often the training rows hold a row of each class, on average, where rows of rare
+        classes are repeated.
     """
 
     competition: Competition
@@ -59,6 +62,7 @@ class Task:
     threads: int = 1
     cache: Path | None = None
     allowance: "Allowance | None" = None
+    repeats: np.ndarray | None = None
 
     @cached_property
     def pair(self) -> Pair:

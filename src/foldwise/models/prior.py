@@ -11,7 +11,7 @@ from foldwise.models.model import Info, Task
 
 
 class Prior:
-    """Predict the (weighted) class frequencies of the training rows for every row."""
+    """Predict the class frequencies of the training rows for every row, whatever the weights."""
 
     uses_validation = False
 
@@ -22,7 +22,7 @@ class Prior:
     @classmethod
     def fit(cls, train: Rows, task: Task, validation: Rows | None = None) -> Self:
         """Count the classes, one added to each so that none has probability zero."""
-        counts = np.bincount(train.labels, minlength=len(task.classes)) * task.class_weights
+        counts = np.bincount(train.labels, minlength=len(task.classes))
         return cls((counts + 1) / (counts + 1).sum())
 
     def predict(self, rows: Rows) -> np.ndarray:
