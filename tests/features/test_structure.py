@@ -47,8 +47,10 @@ def test_any_text_has_finite_features(text):
     assert np.isfinite(structure_matrix([text])).all()
 
 
-def test_overlap_knows_identical_answers_and_the_prompts_words():
-    competition = load_competition("arena", ["features.min_df=1"])
+@pytest.mark.parametrize("span", ["[1, 2]", "[2, 3]", "[]"])
+def test_overlap_knows_identical_answers_and_the_prompts_words(span):
+    settings = ["features.min_df=1", "features.char_ngrams=[2, 3]", f"features.word_ngrams={span}"]
+    competition = load_competition("arena", settings)
     columns = {
         "prompt": np.array(["name three colours", "name three colours"], object),
         "response_a": np.array(["three colours: red", "same words"], object),

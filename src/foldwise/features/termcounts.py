@@ -27,6 +27,7 @@ _SPACE = re.compile(r"\s+")
 _CHUNK_CHARS = 1_000_000
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio, odd: Fibonacci hashing
 _SHIFT = np.uint64(29)
+_Grams = tuple[sparse.csr_matrix, np.ndarray]  # counts by text, and the hash behind each column
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def count_terms(
     counts : TermCounts
         All n-grams.
     words : TermCounts or None
-        The single words alone; None for characters.
+        The single words alone, also where no n-gram is that short; None for characters.
     notes : list of str
         Fallbacks taken.
     """
@@ -97,11 +98,9 @@ def count_terms(
     chunks = _chunks(texts, config.max_chars)
     jobs = min(jobs, len(chunks))
     parts = Parallel(n_jobs=jobs)(delayed(count)(chunk, config) for chunk in chunks)
-    counts = _merge([(part[0], part[1]) for part in parts])
-    words = None
-    if kind == "word":
-        words = _merge([(part[0][:, : part[2]], part[1][: part[2]]) for part in parts])
-    notes = sorted({note for part in parts for note in part[3]})
+    counts = _merge([grams for grams, _, _ in parts])
+    words = _merge([singles for _, singles, _ in parts]) if kind == "word" else None
+    notes = sorted({note for _, _, found in parts for note in found})
     return counts, words, notes
 
 
@@ -153,7 +152,7 @@ def _chunks(texts: np.ndarray, max_chars: int) -> list[list[str]]:
 
 def _count_words(
     texts: list[str], config: FeaturesConfig
-) -> tuple[sparse.csr_matrix, np.ndarray, int, list[str]]:
+) -> tuple[_Grams, _Grams | None, list[str]]:
     find = (_WORD_OR_MARK if config.punctuation else _WORD).findall
     seen: dict[str, int] = {}
     place = seen.setdefault
@@ -167,23 +166,25 @@ def _count_words(
     hashes = of_word[np.array(stream, dtype=np.int64)] if stream else of_word
     document = np.repeat(np.arange(len(texts), dtype=np.int32), lengths)
     kept = hashes != 0  # stop words go before n-grams are made, as in scikit-learn
-    matrix, terms, singles = _ngram_matrix(
-        hashes[kept], document[kept], len(texts), config.word_ngrams or (1, 1)
-    )
-    return matrix, terms, singles, notes
+    counted = hashes[kept], document[kept], len(texts)
+    shortest, longest = config.word_ngrams or (1, 1)
+    matrix, terms, n_singles = _ngram_matrix(*counted, (shortest, longest))
+    singles = matrix[:, :n_singles], terms[:n_singles]
+    if shortest > 1:
+        singles = _ngram_matrix(*counted, (1, 1))[:2]
+    return (matrix, terms), singles, notes
 
 
 def _count_chars(
     texts: list[str], config: FeaturesConfig
-) -> tuple[sparse.csr_matrix, np.ndarray, int, list[str]]:
+) -> tuple[_Grams, _Grams | None, list[str]]:
     padded = [f" {_SPACE.sub(' ', t.lower() if config.lowercase else t).strip()} " for t in texts]
     codes = np.frombuffer("".join(padded).encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
     # Salted, so that a character is never mistaken for a word of one character.
     hashes = _scramble(codes.astype(np.uint64) + np.uint64(1 << 40))
     lengths = [len(text) for text in padded]
     document = np.repeat(np.arange(len(texts), dtype=np.int32), lengths)
-    matrix, terms, singles = _ngram_matrix(hashes, document, len(texts), config.char_ngrams)
-    return matrix, terms, singles, []
+    return _ngram_matrix(hashes, document, len(texts), config.char_ngrams)[:2], None, []
 
 
 def _ngram_matrix(
