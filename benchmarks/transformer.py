@@ -171,7 +171,7 @@ def race(arm, model, rows, competition, cap, seed, options, scratch):
         f"{cpu:.1f}",
         f"{shown / total.seconds:.2f}",
         f"{figures['tokens_per_second']:,.0f}",
-        f"{figures['mfu']:.1%}",
+        f"{figures['mfu']:.1%}" if "mfu" in figures else "–",
         f"{memory:,.0f}",
         f"{np.mean(losses):.4f}",
         f"{log_loss(rows.labels, oof):.4f}",

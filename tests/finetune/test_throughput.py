@@ -41,7 +41,48 @@ def test_on_a_gpu_its_memory_is_among_the_figures(tiny_encoder, monkeypatch):
     assert throughput.line(found).endswith("data sheet, GPU memory 3,072 MB")
 
 
-def test_the_peak_of_a_cpu_is_timed():
-    throughput.peak.cache_clear()
+@pytest.fixture
+def untimed(monkeypatch):
+    monkeypatch.setattr(throughput, "_best", {})
+
+
+def test_the_peak_of_a_cpu_is_timed(untimed):
     rate, basis = throughput.peak(Device("cpu", torch.float32))
     assert basis == "measured" and 1e8 < rate < 1e15
+
+
+def test_the_peak_is_the_best_of_all_rounds_and_of_those_before(untimed, monkeypatch):
+    monkeypatch.setattr(throughput, "_seconds_of", clocked(monkeypatch, [9, 9, 9, 3, 9] + [9] * 9))
+    device = Device("cpu", torch.float32)
+    expected = pytest.approx(2 * 1024**3 / 3)
+    assert throughput.peak(device)[0] == expected
+    # All products of a later call are slow: another program runs.
+    assert throughput.peak(device)[0] == expected
+
+
+def clocked(monkeypatch, products):
+    """Return a timer of products that take so many seconds each, by a clock that knows it."""
+    left, now = iter(products), [0.0]
+    monkeypatch.setattr(throughput.time, "perf_counter", lambda: now[0])
+
+    def product(a, b):
+        seconds = next(left)
+        now[0] += seconds
+        return seconds
+
+    return product
+
+
+def test_more_than_the_peak_is_never_shown(tiny_encoder, untimed, monkeypatch):
+    network = AutoModelForSequenceClassification.from_pretrained(tiny_encoder)
+    record = Record(tokens=900, padded_tokens=1000, squares=9000, seconds=3.0)
+    flops = throughput.training_flops(network, 900, 9000)
+    device = Device("cpu", torch.float32)
+    # A busy machine: a product takes so long that the training would have done 139 %.
+    slow = 2 * 1024**3 / (flops / 3.0 / 1.39)
+    monkeypatch.setattr(throughput, "_seconds_of", clocked(monkeypatch, [slow] * 5))
+    found = throughput.summary(network, record, device)
+    assert not {"mfu", "mfu_peak"} & found.keys()
+    assert throughput.line(found) == "300 tokens/s, padding 10.0%"
+    monkeypatch.setattr(throughput, "_seconds_of", clocked(monkeypatch, [slow / 2] * 5))
+    assert throughput.summary(network, record, device)["mfu"] == pytest.approx(0.695)

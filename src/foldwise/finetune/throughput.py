@@ -9,7 +9,6 @@ operations for each weight of a matrix product and token (forward and backward),
 
 import sys
 import time
-from functools import lru_cache
 from typing import Any
 
 import torch
@@ -31,7 +30,7 @@ _DATA_SHEET = {
     "V100": 125e12,
 }
 _SIDE = {"cpu": 1024, "cuda": 4096}  # of the matrices whose product is timed
-_SECONDS = 0.2
+_ROUNDS, _SECONDS = 5, 0.1
 _SILENCE = 30.0  # seconds between two lines
 
 
@@ -60,12 +59,15 @@ def _matrix_weights(module: torch.nn.Module) -> int:
     return sum(m.weight.numel() for m in module.modules() if isinstance(m, torch.nn.Linear))
 
 
-@lru_cache
+_best: dict[tuple[Device, int], float] = {}  # fastest product so far, in seconds, by threads too
+
+
 def peak(device: Device) -> tuple[float, str]:
     """Return the FLOP/s that a device can do, and where the figure is from.
 
     A GPU's is on its data sheet; a CPU's, and that of a card not listed, is timed: the best
-    large matrix product of a fifth of a second, with the threads of this process.
+    large matrix product that this process has ever timed, with its threads and in its rounds
+    between trainings, when it does nothing else. Other programs can make it slow, never fast.
     """
     if device.name == "cuda" and device.dtype != torch.float32:
         name = torch.cuda.get_device_name()
@@ -74,14 +76,23 @@ def peak(device: Device) -> tuple[float, str]:
                 return rate, "data sheet"
     n = _SIDE[device.name]
     a, b = (torch.ones(n, n, dtype=device.dtype, device=device.name) for _ in range(2))
-    best, until = float("inf"), time.perf_counter() + _SECONDS
-    while time.perf_counter() < until or best == float("inf"):
-        start = time.perf_counter()
-        torch.mm(a, b)
-        if device.name == "cuda":
-            torch.cuda.synchronize()
-        best = min(best, time.perf_counter() - start)
+    key = device, torch.get_num_threads()
+    best = _best.get(key, float("inf"))
+    for _ in range(_ROUNDS):
+        until = time.perf_counter() + _SECONDS
+        best = min(best, _seconds_of(a, b))
+        while time.perf_counter() < until:
+            best = min(best, _seconds_of(a, b))
+    _best[key] = best
     return 2 * n**3 / best, "measured"
+
+
+def _seconds_of(a: torch.Tensor, b: torch.Tensor) -> float:
+    start = time.perf_counter()
+    torch.mm(a, b)
+    if a.is_cuda:
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
 
 
 def summary(network: Any, record: Record, device: Device) -> dict[str, float | str]:
@@ -91,16 +102,18 @@ def summary(network: Any, record: Record, device: Device) -> dict[str, float | s
     -------
     dict
         `tokens_per_second`, `padded_share`, `mfu`, its basis `mfu_peak` and, on a GPU, the peak
-        of its memory, `gpu_memory_mb`.
+        of its memory, `gpu_memory_mb`. Where the training did more than the peak that was timed,
+        other programs held that back: there is no `mfu` then.
     """
     rate, basis = peak(device)
     flops = training_flops(network, record.tokens, record.squares)
+    mfu = flops / record.seconds / (rate * distributed.world())
     figures = {
         "tokens_per_second": record.tokens / record.seconds,
         "padded_share": 1 - record.tokens / record.padded_tokens,
-        "mfu": flops / record.seconds / (rate * distributed.world()),
-        "mfu_peak": f"{rate / 1e12:.2f} TFLOP/s, {basis}",
     }
+    if mfu <= 1:
+        figures |= {"mfu": mfu, "mfu_peak": f"{rate / 1e12:.2f} TFLOP/s, {basis}"}
     if device.name == "cuda":
         # Since `Device.forget_peak`.
         figures["gpu_memory_mb"] = torch.cuda.max_memory_allocated() / 2**20
@@ -111,8 +124,8 @@ def line(figures: dict[str, float | str]) -> str:
     """Return the figures of `summary` in words."""
     memory = figures.get("gpu_memory_mb")
     return (
-        f"{figures['tokens_per_second']:,.0f} tokens/s, padding {figures['padded_share']:.1%}, "
-        f"MFU {figures['mfu']:.1%} of {figures['mfu_peak']}"
+        f"{figures['tokens_per_second']:,.0f} tokens/s, padding {figures['padded_share']:.1%}"
+        + (f", MFU {figures['mfu']:.1%} of {figures['mfu_peak']}" if "mfu" in figures else "")
         + (f", GPU memory {memory:,.0f} MB" if memory else "")
     )
 
