@@ -3,17 +3,19 @@
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from foldwise.crossval.learning_curve import LearningCurve
 from foldwise.report.facts import Cost, Lever
 from foldwise.report.findings import fold_losses, seed_noise
 from foldwise.report.slices import Slice
-from foldwise.report.verdict import _next, _spare, levers
+from foldwise.report.verdict import _next, _spare, levers, verdict
 from foldwise.report.warnings import _leak_warnings
 from foldwise.scoring.bootstrap import GroupBootstrap
 from foldwise.scoring.intervals import Gain
 from foldwise.scoring.leaks import Leaks, TellingWord
+from foldwise.scoring.significance import differences
 
 
 def lever(name, gain, low, high, measured=True):
@@ -88,6 +90,78 @@ def test_a_member_that_nobody_would_miss_is_named_with_what_it_costs():
     assert said.startswith("logreg may go: without it the blend's log loss changes by -0.0010")
     assert "60.0 s" in said
     assert _spare({"bert": left_out["bert"]}, costs) == []
+
+
+def sentences(t, metric="log_loss", n=200, **scores):
+    """Return the verdict on models whose lead over each other model has the given t values."""
+    generator = np.random.default_rng(0)
+    base = generator.normal(size=n)
+    losses = {}
+    for name, value in t.items():
+        noise = generator.normal(size=n)
+        noise = (noise - noise.mean()) / noise.std(ddof=1)
+        losses[name] = base + 0.1 * (noise + value / np.sqrt(n) if value else 0)
+    bootstrap = GroupBootstrap(np.arange(n), draws=500)
+    right = {name: loss < 0 for name, loss in losses.items()}
+    found = differences(losses, right, bootstrap)
+    rest = {"seconds_per_1000_rows": 1.0, "peak_memory_mb": 1.0, "device": "cpu", "money": 0.0}
+    numbers = SimpleNamespace(
+        differences=found,
+        confidence=0.95,
+        ensemble=SimpleNamespace(weights=dict.fromkeys(losses, 0.5)),
+        left_out={},
+        costs=[Cost(model=name, train_seconds=None, **rest) for name in losses],
+        price_per_hour=0.0,
+        worst_slice=None,
+        learning_curve=None,
+        foreign=None,
+    )
+    table = pd.DataFrame({"model": list(losses), "log_loss": [v.mean() for v in losses.values()]})
+    table["f1_macro"] = table["model"].map(scores).fillna(0.5)
+    report = SimpleNamespace(confidence=0.95)
+    run = SimpleNamespace(competition=SimpleNamespace(metric=metric, report=report))
+    levers_ = [lever("recalibrate svm", 0.01, 0.005, 0.02)]
+    return found, " ".join(verdict(table, numbers, levers_, run))
+
+
+MAYBE = {"svm": 0, "logreg": 2.3, "lightgbm": 2.3, "bert": 2.4, "prior": 2.4, "ensemble": 2.3}
+
+
+def test_a_lead_that_the_correction_takes_away_is_claimed_in_no_sentence():
+    found, said = sentences(MAYBE)
+    ours = [d for d in found if d.better == "svm"]
+    # Each alone is beyond its interval; with so many comparisons none is.
+    assert len(ours) == 5 and all(d.low > 0 and d.p < 0.05 < d.p_holm for d in ours)
+    assert "do not tell it from" in said and "is not clearly better than the class" in said
+    for claim in ("beyond the interval", "is better than it", "gains"):
+        assert claim not in said
+    sure = dict.fromkeys(MAYBE, 9.0) | {"svm": 0}
+    _, said = sentences(sure)
+    assert "In log loss its lead over every other single model is beyond the interval" in said
+    assert "Against the class frequencies svm gains" in said
+
+
+def test_an_ensemble_is_better_only_with_the_correction():
+    maybe = dict.fromkeys(MAYBE, 2.3) | {"ensemble": 0}
+    found, said = sentences(maybe)
+    best = next(d for d in found if d.better == "ensemble")
+    assert best.low > 0 and best.p_holm > 0.05
+    assert "with so many comparisons that may be luck" in said
+    assert "the ensemble is better than it" not in said
+    _, said = sentences(dict.fromkeys(MAYBE, 9.0) | {"ensemble": 0})
+    assert "In log loss the ensemble is better than it" in said
+
+
+def test_each_sentence_in_another_measure_than_the_metric_names_it():
+    leads = dict.fromkeys(MAYBE, 9.0) | {"svm": 0}
+    _, said = sentences(leads, "f1_macro", logreg=0.9)
+    first, *others = said.split(". ")
+    assert first == "The best single model is logreg: f1 macro 0.9000 out of fold"
+    assert "In log loss svm is better than it" in said
+    claims = ("better", "gains", "tell", "lead", "lever", "higher", "lower")
+    for sentence in others:
+        if any(word in sentence for word in claims) and "It is" not in sentence[:5]:
+            assert "log loss" in sentence, sentence
 
 
 def averaged(*losses_of_folds):

@@ -1,4 +1,9 @@
-"""What the numbers say, in sentences that hold whatever the numbers are."""
+"""What the numbers say, in sentences that hold whatever the numbers are.
+
+Between two models one is "better" where the table of differences says so: beyond its interval and
+corrected for the number of comparisons. Those are differences in log loss, whatever the metric
+is, and each sentence says it.
+"""
 
 import numpy as np
 import pandas as pd
@@ -6,6 +11,7 @@ import pandas as pd
 from foldwise.config.run import Run
 from foldwise.report.facts import Cost, Lever, Numbers, ScoredDifference
 from foldwise.scoring.intervals import Gain
+from foldwise.scoring.significance import is_clear
 
 
 def levers(numbers: Numbers) -> list[Lever]:
@@ -63,17 +69,20 @@ def verdict(table: pd.DataFrame, numbers: Numbers, levers: list[Lever], run: Run
     name = metric.replace("_", " ")
     level = f"{100 * run.competition.report.confidence:.0f} %"
     said = [f"The best single model is {best['model']}: {name} {best[metric]:z.4f} out of fold."]
-    said += _runner_up(best["model"], singles, found)
-    said.append(_ensemble(best["model"], found, level))
+    alpha = 1 - numbers.confidence
+    said += _runner_up(best["model"], singles, found, alpha)
+    said.append(_ensemble(best["model"], found, level, alpha))
     if "prior" in set(table["model"]):
         against = next(d for d in found if {d.better, d.other} == {best["model"], "prior"})
-        if against.better == best["model"] and against.low > 0:
+        if against.better == best["model"] and is_clear(against, alpha):
             said.append(
                 f"Against the class frequencies {best['model']} gains {against.difference:z.4f} "
                 f"in log loss ({_ends(against)})."
             )
         else:
-            said.append(f"{best['model']} is not clearly better than the class frequencies.")
+            said.append(
+                f"In log loss {best['model']} is not clearly better than the class frequencies."
+            )
     weights = numbers.ensemble.weights
     unused = [model for model, weight in weights.items() if weight == 0]
     if unused:
@@ -93,30 +102,41 @@ def verdict(table: pd.DataFrame, numbers: Numbers, levers: list[Lever], run: Run
     return said
 
 
-def _runner_up(best: str, singles: pd.DataFrame, found: list[ScoredDifference]) -> list[str]:
+def _runner_up(
+    best: str, singles: pd.DataFrame, found: list[ScoredDifference], alpha: float
+) -> list[str]:
+    """Say in log loss, whatever the metric: its differences are what the table corrects."""
     others = set(singles["model"]) - {best}
     pairs = [(d, {d.better, d.other}) for d in found]
     pairs = [(d, (names - {best}).pop()) for d, names in pairs if best in names]
     pairs = [(d, other) for d, other in pairs if other in others]
-    level = [other for d, other in pairs if d.low <= 0]
+    ahead = [other for d, other in pairs if d.better == other and is_clear(d, alpha)]
+    level = [other for d, other in pairs if not is_clear(d, alpha)]
+    said = [f"In log loss {_listed(ahead)} {_is(ahead)} better than it."] if ahead else []
     if level:
-        return [f"In log loss these rows do not tell it from {_listed(level)}."]
-    if pairs and all(d.better == best for d, _ in pairs):
-        return ["Its lead over every other single model is beyond the interval."]
-    return []
+        said.append(f"In log loss these rows do not tell it from {_listed(level)}.")
+    elif pairs and not ahead:
+        said.append(
+            "In log loss its lead over every other single model is beyond the interval, corrected "
+            "for the number of comparisons."
+        )
+    return said
 
 
-def _ensemble(best: str, found: list[ScoredDifference], level: str) -> str:
+def _ensemble(best: str, found: list[ScoredDifference], level: str, alpha: float) -> str:
     pair = next(d for d in found if {d.better, d.other} == {best, "ensemble"})
     span = f"{pair.difference:z.4f} ({level} interval {_ends(pair)})"
-    if pair.better == "ensemble" and pair.low > 0:
-        return f"The ensemble is better than it: log loss lower by {span}."
-    if pair.better == "ensemble":
-        return (
-            f"The ensemble's log loss is lower by {span}: the interval holds zero, so these rows "
-            "do not show that it is better."
-        )
-    return f"The ensemble is not better than it: its log loss is higher by {span}."
+    if pair.better != "ensemble":
+        return f"In log loss the ensemble is not better than it: higher by {span}."
+    if is_clear(pair, alpha):
+        return f"In log loss the ensemble is better than it: lower by {span}."
+    doubt = "the interval holds zero"
+    if pair.low > 0:
+        doubt = f"with so many comparisons that may be luck (p = {pair.p_holm:.3f}, corrected)"
+    return (
+        f"The ensemble's log loss is lower by {span}: {doubt}, so these rows do not show that it "
+        "is better."
+    )
 
 
 def _cost(costs: list[Cost], best: str, price: float) -> list[str]:
@@ -142,10 +162,13 @@ def _next(found: list[Lever], curve_is_possible: bool) -> str:
         first = clear[0]
         return (
             f"Do next: {first.lever}. It is the largest lever measured here, "
-            f"{first.gain:z.4f} ({_ends(first)}): {first.means}."
+            f"{first.gain:z.4f} in log loss ({_ends(first)}): {first.means}."
         )
     tried = "; ".join(f"{lever.lever} {lever.gain:z.4f}, {_ends(lever)}" for lever in measured)
-    said = f"Do next: another kind of model. No lever measured here is clearly above zero ({tried})"
+    said = (
+        "Do next: another kind of model. No lever measured here is clearly above zero in log loss "
+        f"({tried})"
+    )
     if curve_is_possible:
         said += "; what more data would bring, --learning-curve measures"
     stake = next((lever for lever in found if not lever.measured), None)
@@ -180,6 +203,10 @@ def _ends(found: ScoredDifference | Lever | Gain) -> str:
     if np.isinf(found.low):
         return "unknown with a single group"
     return f"{found.low:z.4f} to {found.high:z.4f}"
+
+
+def _is(names: list[str]) -> str:
+    return "is" if len(names) == 1 else "are"
 
 
 def _listed(names: list[str]) -> str:

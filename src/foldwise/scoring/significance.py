@@ -110,6 +110,11 @@ def differences(
     return found
 
 
+def is_clear(pair: Difference, level: float) -> bool:
+    """Whether the first of two models is better, by the interval and corrected for their number."""
+    return pair.low > 0 and pair.p_holm < level
+
+
 def reading(pair: Difference, level: float) -> str:
     """Return what a comparison says, in plain words.
 
@@ -120,7 +125,7 @@ def reading(pair: Difference, level: float) -> str:
         Share of false alarms accepted, such as 0.05.
     """
     better, other = pair.better, pair.other
-    if pair.low > 0 and pair.p_holm < level:
+    if is_clear(pair, level):
         said = f"{better} is better"
     elif pair.low > 0:
         return f"{better} may be better: not beyond doubt with so many comparisons"
