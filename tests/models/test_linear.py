@@ -4,6 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from madeup import fit, pair_rows
 
+from foldwise.config.competition import load_competition
+from foldwise.models import linear
 from foldwise.models.linear import refine_C, search_C
 
 GRID = [0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0]
@@ -33,6 +35,33 @@ def test_a_best_value_without_a_neighbour_is_taken_as_it_is():
 
 def test_equal_losses_leave_the_value_alone():
     assert refine_C({0.1: 1.0, 0.3: 1.0, 1.0: 1.0}) in (0.1, 0.3)
+
+
+@pytest.mark.parametrize("model", ["logreg", "svm"])
+def test_on_few_rows_c_is_chosen_by_the_mean_over_all_inner_splits(model, tmp_path, monkeypatch):
+    _, data = pair_rows()
+
+    def path(way, first=0):
+        split = linear.inner_split
+
+        def rotated(*arguments):
+            parts = split(*arguments)
+            return parts[first:] + parts[:first]
+
+        settings = [f"{model}.C=[0.01, 0.1]", f"{model}.inner_splits={way}"]
+        with monkeypatch.context() as patch:
+            patch.setattr(linear, "inner_split", rotated)
+            return fit(model, load_competition("arena", settings), data, tmp_path).info["C_path"]
+
+    singles = [path("one", k) for k in range(5 if model == "logreg" else 3)]
+    assert path("all") == path("auto")
+    for C, loss in path("all").items():
+        assert loss == pytest.approx(np.mean([single[C] for single in singles]))
+
+
+def test_on_many_rows_one_inner_split_is_enough():
+    config = load_competition("arena").logreg
+    assert [config.n_splits(rows, 5) for rows in (1000, 3000, 3001, 50_000)] == [5, 5, 1, 1]
 
 
 def test_c_is_chosen_from_the_grid_and_recorded(tmp_path):

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+FEW_ROWS = 3000  # of a training fold, up to which C is chosen on all inner splits
 POOLS = ("mean", "linear", "hill_climbing", "log_linear", "stacking")
 
 Positive = Annotated[float, Field(gt=0)]
@@ -136,6 +137,16 @@ class LinearConfig(Section):
     C: Annotated[tuple[Positive, ...], Field(min_length=1)]
     max_iter: Annotated[int, Field(ge=1)]
     nb_ratio: Literal["auto", "on", "off"]
+    inner_splits: Literal["auto", "one", "all"]
+
+    def n_splits(self, n_rows: int, n_parts: int) -> int:
+        """Return on how many of the inner splits of some training rows C is chosen.
+
+        Where rows are few, one split is too small to tell the values of C apart; where they are
+        many it is large enough, and every further one costs as much as the fit itself.
+        """
+        every = self.inner_splits == "all" or (self.inner_splits == "auto" and n_rows <= FEW_ROWS)
+        return n_parts if every else 1
 
 
 class LogregConfig(LinearConfig):

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from foldwise.config.roster import KINDS
 from foldwise.config.run import Run
-from foldwise.config.sections import FeaturesConfig
+from foldwise.config.sections import FEW_ROWS, FeaturesConfig
 from foldwise.data.cleaned import table_path
 from foldwise.terminal import warn
 
@@ -31,6 +31,7 @@ _WORD_GRAMS, _CHAR_GRAMS = 0.27, 0.7  # distinct n-grams of a text a character, 
 _COUNTING = 36  # bytes for each of them while they are counted
 _FREQUENT = 0.65  # share of them that more than one row has, and that is stored
 _FITTING = 90  # bytes for each stored count in a fit
+_SPLITS = 2  # times as much where C is chosen on several inner splits
 _ROW = 2_000  # bytes of a row beside its terms: numbers, ids, scores
 _LENGTHS = (10_000, 5_000, 2_000, 1_000)  # values of features.max_chars worth proposing
 
@@ -71,7 +72,10 @@ class Load:
         # One job works in the run's own process.
         processes = _PROCESS * (1 if jobs == 1 else jobs + 1)
         counting = self.text_bytes + _COUNTING * self.grams
-        fitting = jobs * (self.text_bytes + _FITTING * self.counts + _ROW * self.rows)
+        # Of few rows all inner splits are in memory at once.
+        times = max(1.0, min(_SPLITS, _SPLITS * 2 * FEW_ROWS / max(self.rows, 1)))
+        counts = times * self.counts
+        fitting = jobs * (self.text_bytes + _FITTING * counts + _ROW * self.rows)
         return processes + max(counting if self.grams else 0.0, fitting if fits else 0.0)
 
 
@@ -187,9 +191,11 @@ def _advice(load: Load, shorter: dict[str, Load], jobs: int, fits: bool, free: i
     proposals = {name: other for name, other in shorter.items() if other.peak(1, fits) <= free}
     chosen = dict(list(proposals.items())[:1])
     nothing = load.part(1e-9).peak(1, fits)
-    # The peak is convex in the rows, so a straight line between the two ends is never too low.
+    # Above few rows the peak is convex in the rows, and a straight line is never too low.
     share = (free - nothing) / (alone - nothing)
     few = max(0, int(load.rows * share * 0.95) // _ROWS_STEP * _ROWS_STEP)
+    while few and load.part(few / load.rows).peak(1, fits) > free:
+        few -= _ROWS_STEP
     if few:
         chosen[f"--rows {few}"] = load.part(few / load.rows)
     if not chosen:

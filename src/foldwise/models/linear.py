@@ -41,12 +41,17 @@ class LogisticRegression:
         config = task.competition.logreg
         losses, C, near = {}, config.C[0], None
         if len(config.C) > 1:
-            fit, held_out = inner_split(train.labels, train.groups, _INNER_FOLDS, task.seed)[0]
-            split = _InnerSplit(train, fit, held_out, task, config, "softmax")
-            losses = search_C(config.C, split.softmax_loss)
+            parts = inner_split(train.labels, train.groups, _INNER_FOLDS, task.seed)
+            splits = [
+                _InnerSplit(train, *part, task, config, "softmax")
+                for part in parts[: config.n_splits(len(train), len(parts))]
+            ]
+            losses = search_C(
+                config.C, lambda C: float(np.mean([split.softmax_loss(C) for split in splits]))
+            )
             C = refine_C(losses)
-            near = split.solution(min(losses, key=losses.get))
-            del split  # its matrices are as large as those to come
+            near = splits[0].solution(min(losses, key=losses.get))
+            del splits  # their matrices are as large as those to come
         tying = Tying(task.pair.signs)
         design = Design.fit(train.features, task.competition)
         problem = _problem(design.transform(train.features), train.labels, task, config, "softmax")
@@ -110,25 +115,36 @@ class LinearSvm:
             Tying(task.pair.signs),
         )
         scores = np.zeros((3, len(train), len(task.classes)))
-        grid, losses = config.C, {}
-        for fit, held_out in inner_split(labels, train.groups, config.calibration_folds, task.seed):
-            split = _InnerSplit(train, fit, held_out, task, config, "squared_hinge")
-            if len(grid) > 1:
-                # C is settled on the first inner fold; the others only serve the calibration.
-                losses = search_C(grid, split.calibrated_loss)
-                grid = [refine_C(losses)]
-            if grid[0] not in split.calibration_scores:
-                split.calibrated_loss(grid[0])
-            scores[:, held_out] = split.calibration_scores[grid[0]]
-            near = split.solution(grid[0])
+        parts = inner_split(labels, train.groups, config.calibration_folds, task.seed)
+        splits: list[_InnerSplit] = []
+        losses, C = {}, config.C[0]
+        if len(config.C) > 1:
+            splits = [
+                _InnerSplit(train, *part, task, config, "squared_hinge")
+                for part in parts[: config.n_splits(len(train), len(parts))]
+            ]
+            losses = search_C(
+                config.C, lambda C: float(np.mean([split.calibrated_loss(C) for split in splits]))
+            )
+            C = refine_C(losses)
+        # The folds that had no say about C serve the calibration alone.
+        for fit, held_out in parts:
+            if splits:
+                split = splits.pop(0)
+            else:
+                split = _InnerSplit(train, fit, held_out, task, config, "squared_hinge")
+            if C not in split.calibration_scores:
+                split.calibrated_loss(C)
+            scores[:, held_out] = split.calibration_scores[C]
+            near = split.solution(C)
             del split  # its matrices are as large as those to come
         scaling = fit_scaling(labels, scores, tying.free, weight)
         design = Design.fit(train.features, task.competition)
         blocks = design.transform(train.features)
         problem = _problem(blocks, labels, task, config, "squared_hinge")
-        weights = problem.fit(grid[0], start=warm_start(*near, design))
-        path = {str(C): loss for C, loss in losses.items()}
-        info = {"device": "cpu", "C": grid[0], "C_path": path}
+        weights = problem.fit(C, start=warm_start(*near, design))
+        path = {str(key): loss for key, loss in losses.items()}
+        info = {"device": "cpu", "C": C, "C_path": path}
         info["calibration"] = scaling.weights.tolist()
         return cls(design, weights, tying, scaling, info)
 
