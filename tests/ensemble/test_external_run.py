@@ -28,3 +28,10 @@ def test_a_run_of_the_pipeline_is_never_overwritten(files):  # noqa: F811
     found = read([str(folder / "a.npy")], folder / "y.csv")
     with pytest.raises(UserError, match="holds a run"):
         external_run.write_run(found, folder / "out", external_run.default_competition())
+
+
+def test_class_shares_of_a_fold_are_counted_without_it():
+    labels, folds = np.array([0, 0, 0, 1, 1, 0]), np.array([0, 0, 0, 1, 1, 1])
+    found = external_run._prior(labels, folds, 2)
+    np.testing.assert_allclose(found[:3, 0], (1 + 1) / (3 + 2))
+    np.testing.assert_allclose(found[3:, 0], (3 + 1) / (3 + 2))
