@@ -9,7 +9,8 @@ _FILLER = "and so it went on as before "
 
 def word(text: str, label: int, generator: np.random.Generator) -> str:
     """Write a word of its own into one class."""
-    return f"{text} zqword" if label == 0 else text
+    first, blank, rest = text.partition(" ")
+    return f"{first} zqword{blank}{rest}" if label == 0 else text
 
 
 def letter(text: str, label: int, generator: np.random.Generator) -> str:

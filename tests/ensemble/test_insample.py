@@ -32,7 +32,7 @@ def planted():
         honest[name] = cross_val_predict(
             model, features[:, :width], labels, cv=split, method="predict_proba"
         )
-    seen = LogisticRegression(C=1.0, max_iter=500).fit(features, labels).predict_proba(features)
+    seen = LogisticRegression(C=0.03, max_iter=500).fit(features, labels).predict_proba(features)
     return labels, folds, honest, seen
 
 
@@ -43,7 +43,7 @@ def test_a_file_that_saw_its_rows_is_suspected_and_the_honest_ones_are_not(plant
     assert "sharpened" in found.sentence
     assert suspicions(labels, honest, folds) == []
     assert suspicions(labels, {"seen": seen}, folds) == []  # nothing to compare it with
-    assert temperature(labels, seen) < 0.95
+    assert temperature(labels, seen) < 0.9
 
 
 def test_a_file_that_saw_the_rows_of_one_fold_is_suspected_there(planted):

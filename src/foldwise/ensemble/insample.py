@@ -17,7 +17,7 @@ from foldwise.scoring.metrics import row_log_loss
 _TIMES = 3.0  # what the others gain over the class frequencies
 _SURE = 5.0  # standard errors of the lead
 _FEWEST = 100  # rows
-_SHARP = 0.95  # temperature below which predictions want to be sharpened
+_SHARP = 0.97  # temperature below which predictions want to be sharpened
 _TWINS = 20  # rows of conflicting twins from which they say something
 _LARGEST = 10  # rows of one text; more are a model of few values
 
@@ -118,7 +118,7 @@ def _lead(
     error = lead.std() / np.sqrt(len(lead))
     usual = max(float(np.median(list(of_others.values()))), 0.0)
     # Where the others learnt nothing, a lead over them says nothing either.
-    if usual < 3 * error or gain < _TIMES * usual or lead.mean() < _SURE * error:
+    if usual < 2 * error or gain < _TIMES * usual or lead.mean() < _SURE * error:
         return None
     if lead.mean() < (_TIMES - 1) * of_others[best]:
         return None

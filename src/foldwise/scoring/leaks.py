@@ -5,7 +5,7 @@ from pydantic import Field
 from foldwise.config.record import High, Low, Record
 
 # Share of what can be gained that one column alone explains. Honest columns of real data stay
-# below 0.12, and those that stand in one class only below 0.08 (benchmarks/README.md).
+# below 0.12, and terms that stand in one class only below 0.08 (benchmarks/README.md).
 _SUSPECTED = 0.15
 _SUSPECTED_PURE = 0.1
 _PURE = 0.9  # share of a column's rows in one class, were all classes equally large
@@ -61,8 +61,8 @@ class Giveaway(Record):
 
     @property
     def suspected(self) -> bool:
-        """Whether an honest column would hardly explain so much alone."""
-        pure = self.in_class >= _PURE * (self.in_class + self.elsewhere)
+        """Whether an honest column would hardly explain so much alone; a bin is often pure."""
+        pure = self.text and self.in_class >= _PURE * (self.in_class + self.elsewhere)
         return self.sure and self.share >= (_SUSPECTED_PURE if pure else _SUSPECTED)
 
 
