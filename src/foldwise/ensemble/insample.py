@@ -118,7 +118,12 @@ def _lead(
     error = lead.std() / np.sqrt(len(lead))
     usual = max(float(np.median(list(of_others.values()))), 0.0)
     # Where the others learnt nothing, a lead over them says nothing either.
-    if usual < 2 * error or gain < _TIMES * usual or lead.mean() < _SURE * error:
+    learnt = (prior - losses[best])[rows]
+    if (
+        usual < 2 * learnt.std() / np.sqrt(len(learnt))
+        or gain < _TIMES * usual
+        or lead.mean() < _SURE * error
+    ):
         return None
     if lead.mean() < (_TIMES - 1) * of_others[best]:
         return None
