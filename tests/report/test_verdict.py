@@ -14,7 +14,7 @@ from foldwise.report.verdict import _next, _spare, levers, verdict
 from foldwise.report.warnings import _leak_warnings
 from foldwise.scoring.bootstrap import GroupBootstrap
 from foldwise.scoring.intervals import Gain
-from foldwise.scoring.leaks import Leaks, TellingWord
+from foldwise.scoring.leaks import Giveaway, Leaks
 from foldwise.scoring.significance import differences
 
 
@@ -68,14 +68,26 @@ def test_the_advice_is_the_largest_measured_gain_never_a_stake():
     assert "0.5000 of log loss" in said
 
 
-def test_of_many_classes_a_word_of_their_own_is_no_leak():
-    word = TellingWord(
-        label="refunds", word="refund", text="text", in_class=0.94, elsewhere=0.01, j=0.93
-    )
-    leaks = Leaks(twins=[], split=None, words=[word], numbers=[], shift=None, test_rows=0)
-    (said,) = _leak_warnings(leaks, 1000, 2)
-    assert said.startswith("Leak suspected: the word 'refund'")
-    assert _leak_warnings(leaks, 1000, 77) == []
+def test_a_column_is_suspected_for_what_it_explains_alone_and_sooner_if_it_is_pure():
+    def said(share, elsewhere, sure=True):
+        found = Giveaway(
+            what="the word 'refund'",
+            text="text",
+            label="refunds",
+            rows=90,
+            in_class=0.94,
+            elsewhere=elsewhere,
+            alone=0.3,
+            share=share,
+            sure=sure,
+        )
+        leaks = Leaks(twins=[], split=None, giveaways=[found], numbers=[], shift=None, test_rows=0)
+        return _leak_warnings(leaks, 1000)
+
+    (sentence,) = said(0.12, 0.01)
+    assert sentence.startswith("Leak suspected: the word 'refund' in text alone explains 12 %")
+    assert said(0.12, 0.5) == [] and said(0.2, 0.5)
+    assert said(0.05, 0.01) == [] and said(0.5, 0.01, sure=False) == []
 
 
 def test_a_member_that_nobody_would_miss_is_named_with_what_it_costs():

@@ -5,10 +5,9 @@ import pandas as pd
 
 from foldwise.data.audit_record import Intake, TableAudit
 from foldwise.data.cleaning import TURN, normalise_column
+from foldwise.data.neartwins import twin_families
 
 _QUANTILES = {"min": 0, "5 %": 5, "25 %": 25, "median": 50, "75 %": 75, "95 %": 95, "max": 100}
-_SHINGLE = 5  # words; two texts are near duplicates if their smallest shingle hashes agree
-_SKETCH = 4
 
 
 def audit_table(table: pd.DataFrame, text: list[str], intake: Intake) -> TableAudit:
@@ -34,7 +33,7 @@ def audit_table(table: pd.DataFrame, text: list[str], intake: Intake) -> TableAu
         "same_but_for_case_and_punctuation": int(
             alike.duplicated().sum() - exact.duplicated().sum()
         ),
-        "near_duplicates": _near_duplicates(keys, alike.to_numpy()),
+        "near_duplicates": _near_duplicates(keys),
         "groups": len(sizes),
         "largest_group": int(sizes.iloc[0]),
         "empty_texts": {column: int((table[column] == "").sum()) for column in text},
@@ -61,28 +60,8 @@ def _quantiles(values: np.ndarray) -> dict[str, float]:
     return {name: float(np.percentile(values, q)) for name, q in _QUANTILES.items()}
 
 
-def _near_duplicates(keys: list[str], alike: np.ndarray) -> int:
-    """Count rows whose sketch of word shingles equals that of an earlier, different row.
-
-    A bottom-k sketch (Broder, 1997) with k = 4: texts that share nearly all shingles of five
-    words agree in it, at a cost linear in the text.
-    """
-    seen: dict[tuple[int, ...], int] = {}
-    found = 0
-    for key, code in zip(keys, alike, strict=True):
-        sketch = shingle_sketch(key)
-        if sketch and seen.setdefault(sketch, code) != code:
-            found += 1
-    return found
-
-
-def shingle_sketch(key: str) -> tuple[int, ...]:
-    """Return the smallest hashes of a text's word shingles; nothing for a text too short."""
-    words = key.split()
-    if len(words) < 2 * _SHINGLE:
-        return ()
-    codes = pd.util.hash_array(np.array(words, dtype=object), categorize=False)
-    window = np.lib.stride_tricks.sliding_window_view(codes, _SHINGLE)
-    mixed = (window * np.arange(1, 2 * _SHINGLE, 2, dtype=np.uint64)).sum(axis=1)
-    mixed = (mixed ^ (mixed >> np.uint64(31))) * np.uint64(0x9E3779B97F4A7C15)
-    return tuple(np.unique(mixed)[:_SKETCH].tolist())
+def _near_duplicates(keys: list[str]) -> int:
+    """Count rows whose text is nearly that of an earlier row, but not the same."""
+    exact, near = twin_families(keys)
+    first = np.unique(near, return_index=True)[1]
+    return int((exact != exact[first][near]).sum())

@@ -142,6 +142,8 @@ def _audit(predictions: ExternalPredictions, groups: np.ndarray) -> TableAudit:
         warnings.append(_NO_GROUPS)
     if predictions.folds is None:
         warnings.append(_NO_FOLDS)
+    else:
+        warnings += _fold_faults(predictions)
     return TableAudit(
         rows_read=n,
         dropped={},
@@ -154,6 +156,28 @@ def _audit(predictions: ExternalPredictions, groups: np.ndarray) -> TableAudit:
         lengths={},
         class_balance=dict(zip(predictions.classes, counts, strict=True)),
     )
+
+
+def _fold_faults(predictions: ExternalPredictions) -> list[str]:
+    """Return what the column `fold` contradicts: predictions that cannot be out of fold."""
+    found, folds = [], predictions.folds
+    if predictions.groups is not None:
+        sides = pd.Series(folds).groupby(predictions.groups).nunique()
+        split = int((sides > 1).sum())
+        if split:
+            found.append(
+                f"{split:,} of {len(sides):,} groups have rows in several folds: each model had "
+                "seen rows of the groups it scores."
+            )
+    labels, n_classes = predictions.labels, len(predictions.classes)
+    whole = np.bincount(labels, minlength=n_classes) / len(labels)
+    for name, values in predictions.probabilities.items():
+        if np.ptp(values, axis=0).max() < 1e-6 and np.abs(values[0] - whole).max() < 1e-6:
+            found.append(
+                f"{name} holds the class frequencies of all rows, those of the fold that it scores "
+                "included."
+            )
+    return found
 
 
 def _prior(labels: np.ndarray, folds: np.ndarray, n_classes: int) -> np.ndarray:

@@ -8,6 +8,7 @@ from foldwise.config.run import Run
 from foldwise.crossval.learning_curve import LearningCurve, learning_curve
 from foldwise.data.audit_record import Audit
 from foldwise.data.cleaned import table_path
+from foldwise.ensemble.insample import Suspicion, suspicions
 from foldwise.ensemble.pools import Blend
 from foldwise.report import examples, findings, gains, slices, verdict, warnings
 from foldwise.report.evidence import Evidence, Intervals
@@ -35,13 +36,22 @@ def gather(evidence: Evidence, table: pd.DataFrame, intervals: Intervals, run: R
     """
     numbers = _numbers(evidence, table, intervals, run)
     levers = verdict.levers(numbers)
+    suspected = _suspected(evidence, numbers)
+    trusted = table[~table["model"].isin([suspicion.model for suspicion in suspected])]
+    doubts = [suspicion.sentence for suspicion in suspected]
     return Facts(
         **dict(numbers),
         levers=levers,
-        verdict=verdict.verdict(table, numbers, levers, run),
-        warnings=warnings.find_warnings(evidence, table, numbers.leaks, run),
+        verdict=doubts + verdict.verdict(trusted, numbers, levers, run),
+        warnings=doubts + warnings.find_warnings(evidence, table, numbers.leaks, run),
         remarks=warnings.remarks(evidence),
     )
+
+
+def _suspected(evidence: Evidence, numbers: Numbers) -> list[Suspicion]:
+    """Return the files made elsewhere that look in-sample."""
+    given = {name: evidence.probabilities[name] for name in numbers.foreign or {}}
+    return suspicions(evidence.labels, given, evidence.folds)
 
 
 def _numbers(evidence: Evidence, table: pd.DataFrame, intervals: Intervals, run: Run) -> Numbers:

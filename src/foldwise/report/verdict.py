@@ -68,8 +68,9 @@ def verdict(table: pd.DataFrame, numbers: Numbers, levers: list[Lever], run: Run
     best = singles.sort_values(metric, ascending=not up, kind="stable").iloc[0]
     name = metric.replace("_", " ")
     level = f"{100 * run.competition.report.confidence:.0f} %"
-    said = [f"The best single model is {best['model']}: {name} {best[metric]:z.4f} out of fold."]
     alpha = 1 - numbers.confidence
+    how = "as given" if numbers.foreign else "out of fold"
+    said = [f"The best single model is {best['model']}: {name} {best[metric]:z.4f} {how}."]
     said += _runner_up(best["model"], singles, found, alpha)
     said.append(_ensemble(best["model"], found, level, alpha))
     if "prior" in set(table["model"]):

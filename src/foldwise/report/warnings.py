@@ -21,7 +21,6 @@ _WORST_ECE = 0.1
 _FEW_GROUPS = 50  # effective ones
 _ALIKE = 0.9  # effective groups a group from which their sizes need no word
 _TWINS = 0.01  # share of rows with a twin across folds from which a warning is due
-_GIVEAWAY = 0.2  # one word's Youden's J is short of 1 by less than this over the classes
 _SHIFT = 0.65  # AUC of telling test rows from training rows
 _TOO_GOOD = 0.02  # share of the prior's log loss
 _NUMBER = 0.98  # AUC of a single number
@@ -50,7 +49,7 @@ def find_warnings(
                 f"{name} is badly calibrated: its confidence is off by "
                 f"{scores.loc[name, 'ece']:.2f} on average."
             )
-    found += _leak_warnings(leaks, len(evidence.labels), len(evidence.classes))
+    found += _leak_warnings(leaks, len(evidence.labels))
     found += _of_few_groups(evidence.bootstrap)
     for name, record in evidence.models.items():
         found += [f"{name}: {note}" for note in record.notes if not _expected(note)]
@@ -102,7 +101,7 @@ def remarks(evidence: Evidence) -> list[str]:
     ]
 
 
-def _leak_warnings(leaks: Leaks | None, n: int, n_classes: int) -> list[str]:
+def _leak_warnings(leaks: Leaks | None, n: int) -> list[str]:
     if leaks is None:
         return []
     found = []
@@ -114,13 +113,14 @@ def _leak_warnings(leaks: Leaks | None, n: int, n_classes: int) -> list[str]:
                 f"Leak suspected: {rows:,} rows ({100 * rows / n:.1f} %) have an exact or near "
                 "twin in another fold; group by what they share (data.group)."
             )
-    for word in leaks.words:
-        # The more classes, the narrower their topics: of 77 many have a word of their own.
-        if word.j >= 1 - _GIVEAWAY / n_classes:
+    for giveaway in leaks.giveaways:
+        if giveaway.suspected:
+            where = f"{giveaway.what} in {giveaway.text}" if giveaway.text else giveaway.what
             found.append(
-                f"Leak suspected: the word {word.word!r} in {word.text} stands in "
-                f"{100 * word.in_class:.0f} % of class {word.label!r} and "
-                f"{100 * word.elsewhere:.0f} % of the rest."
+                f"Leak suspected: {where} alone explains {100 * giveaway.share:.0f} % of what can "
+                f"be gained over the class frequencies; it marks {giveaway.rows:,} rows, "
+                f"{100 * giveaway.in_class:.0f} % of class {giveaway.label!r} and "
+                f"{100 * giveaway.elsewhere:.0f} % of the rest."
             )
     for number in leaks.numbers:
         if number.auc >= _NUMBER and number.number not in _CHECKED_NUMBERS:

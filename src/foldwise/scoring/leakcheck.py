@@ -1,24 +1,22 @@
-"""Ways in which a score comes out too good: twins across folds, the split, giveaways, the shift.
+"""Ways in which a score comes out too good: twins across folds, the split, numbers, the shift.
 
 Quick models here only measure the data; nothing of them enters any prediction. Their features
 are hashed words (no vocabulary, no document frequencies), so that a held-out row adds nothing
 to the model that scores it.
 """
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 from scipy import sparse, stats
-from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer
+from sklearn.feature_extraction.text import HashingVectorizer
 from sklearn.linear_model import SGDClassifier
 from sklearn.metrics import roc_auc_score
 
-from foldwise.data.audit import shingle_sketch
 from foldwise.data.cleaning import normalise_column
+from foldwise.data.neartwins import twin_families
 from foldwise.data.splits import draw_folds
 from foldwise.scoring.clustered import Groups
-from foldwise.scoring.leaks import Shift, SplitGap, TellingNumber, TellingWord, Twins
+from foldwise.scoring.leaks import Shift, SplitGap, TellingNumber, Twins
 from foldwise.scoring.metrics import row_log_loss
 
 ROWS = 10_000  # most rows that a quick model sees
@@ -30,7 +28,11 @@ _SHUFFLES = 3  # random splits whose scores are averaged
 
 
 def twins(
-    train: pd.DataFrame, test: pd.DataFrame | None, folds: np.ndarray, text: list[str]
+    train: pd.DataFrame,
+    test: pd.DataFrame | None,
+    folds: np.ndarray,
+    text: list[str],
+    answers: tuple[str, ...] = (),
 ) -> list[Twins]:
     """Count rows whose text also stands in another fold, or in the other file.
 
@@ -42,28 +44,32 @@ def twins(
         Fold of each training row.
     text : list of str
         The text columns.
+    answers : tuple of str
+        The text columns whose order does not make another row: A and B of a pair.
 
     Returns
     -------
     list of Twins
         One for each text column and, if there are several, one for the whole row: rows with an
-        exact twin (but for case and punctuation) or a near one (the same smallest hashes of word
-        shingles) in another fold, test rows with one in train, and ids of examples.
+        exact twin (but for case and punctuation) or a near one (banded MinHash) in another fold,
+        test rows with one in train, and ids of examples.
     """
     tables = [train] if test is None else [train, test]
-    exact, near = {}, {}
-    for column in text:
-        keys = normalise_column([value for table in tables for value in table[column]])
-        exact[column] = pd.factorize(np.array(keys, dtype=object))[0]
-        near[column] = pd.factorize(_sketches(keys, exact[column]))[0]
-        blank = np.array([not key.strip() for key in keys])
+    rows = sum(map(len, tables))
+    keys = normalise_column([v for column in text for table in tables for v in table[column]])
+    blank = np.array([not key.strip() for key in keys])
+    found = []
+    for codes in twin_families(keys):
         # Empty texts are alike, but give nothing away: each is alone.
-        for codes in (exact[column], near[column]):
-            codes[blank] = codes.max() + 1 + np.arange(blank.sum())
-    if len(text) > 1:
-        for codes in (exact, near):
-            whole = pd.MultiIndex.from_arrays([codes[column] for column in text])
-            codes["whole row"] = pd.factorize(whole)[0]
+        codes = np.where(blank, codes.max() + 1 + np.arange(len(codes)), codes)
+        of = dict(zip(text, codes.reshape(len(text), rows), strict=True))
+        if len(text) > 1:
+            both = np.sort([of[column] for column in answers], axis=0) if answers else []
+            others = [of[column] for column in text if column not in answers]
+            whole = pd.MultiIndex.from_arrays([*others, *both])
+            of["whole row"] = pd.factorize(whole)[0]
+        found.append(of)
+    exact, near = found
     ids = train["id"].to_numpy()
     return [_across(name, exact[name], near[name], folds, ids, len(train)) for name in exact]
 
@@ -153,50 +159,6 @@ def shift(
     return Shift(auc=auc, low=low, high=high, train=n_train, test=n_test)
 
 
-def giveaway_words(
-    texts: dict[str, np.ndarray], labels: np.ndarray, classes: list[str]
-) -> list[TellingWord]:
-    """Return, for each class, the word whose presence alone tells it best.
-
-    Best by the share of the class's rows that hold the word less the share of the other rows
-    that do (Youden's J): 1 is a label written into the text.
-
-    Parameters
-    ----------
-    texts : dict of str to ndarray of str, shape (n,)
-        By text column.
-    labels : ndarray of int64, shape (n,)
-    classes : list of str
-    """
-    best: dict[int, TellingWord] = {}
-    sizes = np.bincount(labels, minlength=len(classes)).astype(float)
-    for column, values in texts.items():
-        counter = CountVectorizer(binary=True, min_df=5, max_features=50_000)
-        try:
-            words = counter.fit_transform([value[:_CHARACTERS] for value in values])
-        except ValueError:  # no word stands in five rows
-            continue
-        member = sparse.csr_matrix((np.ones(len(labels)), (labels, np.arange(len(labels)))))
-        inside = (member @ words).toarray()
-        total = inside.sum(axis=0)
-        names = counter.get_feature_names_out()
-        for k, held in enumerate(inside):
-            share = held / max(sizes[k], 1)
-            elsewhere = (total - held) / max(len(labels) - sizes[k], 1)
-            top = int(np.argmax(share - elsewhere))
-            found = TellingWord(
-                label=classes[k],
-                word=names[top],
-                text=column,
-                in_class=share[top],
-                elsewhere=elsewhere[top],
-                j=share[top] - elsewhere[top],
-            )
-            if k not in best or found.j > best[k].j:
-                best[k] = found
-    return [best[k] for k in sorted(best)]
-
-
 def single_numbers(
     numbers: dict[str, np.ndarray], labels: np.ndarray, classes: list[str]
 ) -> list[TellingNumber]:
@@ -215,17 +177,6 @@ def single_numbers(
         k = int(np.argmax(np.abs(np.array(aucs) - 0.5)))
         auc = float(max(aucs[k], 1 - aucs[k]))
         found.append(TellingNumber(number=name, label=classes[k], auc=auc))
-    return found
-
-
-def _sketches(keys: list[str], codes: np.ndarray) -> np.ndarray:
-    """Return what near twins share: the sketch, or the text itself where it is too short."""
-    made: dict[int, Any] = {}
-    found = np.empty(len(keys), dtype=object)
-    for row, (key, code) in enumerate(zip(keys, codes.tolist(), strict=True)):
-        if code not in made:
-            made[code] = shingle_sketch(key) or key
-        found[row] = made[code]
     return found
 
 

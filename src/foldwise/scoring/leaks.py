@@ -4,6 +4,12 @@ from pydantic import Field
 
 from foldwise.config.record import High, Low, Record
 
+# Share of what can be gained that one column alone explains. Honest columns of real data stay
+# below 0.12, and terms that stand in one class only below 0.08 (benchmarks/README.md).
+_SUSPECTED = 0.15
+_SUSPECTED_PURE = 0.1
+_PURE = 0.9  # share of a column's rows in one class, were all classes equally large
+
 
 class Twins(Record):
     """Rows whose text also stands in another fold, or in the other file."""
@@ -40,15 +46,24 @@ class Shift(Record):
     test: int
 
 
-class TellingWord(Record):
-    """The one word that tells a class best."""
+class Giveaway(Record):
+    """What tells a class that nothing else in the texts tells."""
 
-    label: str = Field(alias="class")
-    word: str
-    text: str  # the column
-    in_class: float  # share of rows that hold it
+    what: str  # "the word 'x'", "the last character '!'", or the name of a number
+    text: str  # the column; empty for a number
+    label: str = Field(alias="class")  # the class it speaks for
+    rows: int  # that hold it
+    in_class: float  # share of the class's rows that hold it
     elsewhere: float
-    j: float  # Youden's: the one share less the other
+    alone: float  # log loss that it gains over the class frequencies if nothing else is known
+    share: float  # of all that can be gained, what goes without it
+    sure: bool  # that gain is clearly above zero
+
+    @property
+    def suspected(self) -> bool:
+        """Whether an honest column would hardly explain so much alone; a bin is often pure."""
+        pure = self.text and self.in_class >= _PURE * (self.in_class + self.elsewhere)
+        return self.sure and self.share >= (_SUSPECTED_PURE if pure else _SUSPECTED)
 
 
 class TellingNumber(Record):
@@ -64,7 +79,7 @@ class Leaks(Record):
 
     twins: list[Twins]  # the last one of the whole row
     split: SplitGap | None  # None: every row is a group of its own
-    words: list[TellingWord]
+    giveaways: list[Giveaway]  # the largest share first
     numbers: list[TellingNumber]
     shift: Shift | None  # None: too few rows
     test_rows: int

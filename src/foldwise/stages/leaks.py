@@ -1,8 +1,8 @@
 """Look for what would make every later score too good, before a model is fitted.
 
 Reads  clean/train.parquet, clean/test.parquet, folds.parquet
-Writes leaks.json: twins across folds and files, what random folds would hide, words and numbers
-       that give the label away, and whether test rows can be told from training rows
+Writes leaks.json: twins across folds and files, what random folds would hide, what gives the
+       label away, and whether test rows can be told from training rows
 """
 
 from pathlib import Path
@@ -11,9 +11,11 @@ import numpy as np
 import pandas as pd
 
 from foldwise.config.run import Run
+from foldwise.config.sections import PairConfig
 from foldwise.data.cleaned import class_indexes, class_names, table_path
-from foldwise.scoring import leakcheck
-from foldwise.scoring.leaks import Leaks, Shift
+from foldwise.features import structure
+from foldwise.scoring import giveaways, leakcheck
+from foldwise.scoring.leaks import Giveaway, Leaks, Shift
 from foldwise.stages.stage import Stage
 
 
@@ -26,13 +28,14 @@ def leaks(run: Run) -> str:
     test = pd.read_parquet(test_path) if test_path.exists() else None
     folds = pd.read_parquet(run.folds)["fold"].to_numpy()
     labels = class_indexes(train["label"], classes)
-    twins = leakcheck.twins(train, test, folds, text)
-    kept = sample_groups(train["group"].to_numpy(), leakcheck.ROWS, seed)
+    pair, groups = run.competition.pair, train["group"].to_numpy()
+    twins = leakcheck.twins(train, test, folds, text, pair.answers)
+    kept = sample_groups(groups, leakcheck.ROWS, seed)
     few = {column: train[column].to_numpy()[kept] for column in text}
     split = leakcheck.split_gap(
         list(few.values()),
         labels[kept],
-        train["group"].to_numpy()[kept],
+        groups[kept],
         folds[kept],
         len(classes),
         seed,
@@ -40,7 +43,7 @@ def leaks(run: Run) -> str:
     found = Leaks(
         twins=twins,
         split=split,
-        words=leakcheck.giveaway_words(few, labels[kept], classes),
+        giveaways=_giveaways(train, folds, labels, classes, run),
         numbers=leakcheck.single_numbers(_numbers(train, text), labels, classes),
         shift=None if test is None else _shift(train, test, text, seed),
         test_rows=0 if test is None else len(test),
@@ -58,6 +61,36 @@ def sample_groups(groups: np.ndarray, most: int, seed: int) -> np.ndarray:
     order = np.random.default_rng(seed).permutation(len(sizes))
     drawn = order[np.cumsum(sizes[order]) <= most]
     return np.flatnonzero(np.isin(codes, drawn if len(drawn) else order[:1]))
+
+
+def _giveaways(
+    train: pd.DataFrame, folds: np.ndarray, labels: np.ndarray, classes: list[str], run: Run
+) -> list[Giveaway]:
+    """Look for giveaways in whole texts, on as many rows as that takes little time for."""
+    seed, groups = run.competition.seed, train["group"].to_numpy()
+    texts = {column: train[column].to_numpy() for column in run.competition.data.text}
+    length = sum(sum(map(len, values)) for values in texts.values()) / len(train)
+    most = min(
+        leakcheck.ROWS,
+        int(giveaways.CHARACTERS / max(length, 1)),
+        giveaways.ROW_CLASSES // len(classes),
+    )
+    kept = sample_groups(groups, most, seed)
+    few = {column: values[kept] for column, values in texts.items()}
+    columns = giveaways.columns(few, _described(few, run.competition.pair))
+    return giveaways.giveaways(columns, labels[kept], folds[kept], groups[kept], classes, seed)
+
+
+def _described(texts: dict[str, np.ndarray], pair: PairConfig) -> dict[str, np.ndarray]:
+    """Return what the models know of each text beside its words, float32, by name."""
+    found = {}
+    of = {column: structure.structure_matrix(list(values)) for column, values in texts.items()}
+    if pair.enabled:
+        of[f"{pair.first} less {pair.second}"] = of[pair.first] - of[pair.second]
+    for column, matrix in of.items():
+        for name, values in zip(structure.NAMES, matrix.T, strict=True):
+            found[f"{name} of {column}"] = values
+    return found
 
 
 def _numbers(train: pd.DataFrame, text: list[str]) -> dict[str, np.ndarray]:
@@ -98,7 +131,7 @@ def _reads(run: Run) -> list[Path]:
 
 STAGE = Stage(
     name="leaks",
-    sections=("data", "seed"),
+    sections=("data", "pair", "seed"),
     reads=_reads,
     writes=lambda run: [run.output / "leaks.json"],
     work=leaks,
