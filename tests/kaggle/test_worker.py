@@ -1,5 +1,6 @@
 """What the notebook says of its rows is what the run and `predict` say of them."""
 
+import shutil
 import time
 
 import numpy as np
@@ -19,7 +20,7 @@ from foldwise.kaggle.worker import Worker, WorkerJob, WorkerRecord
 from foldwise.stages.manifest import write_manifest
 from foldwise.stages.stage import execute
 
-CLASSES = ["common", "rare"]
+CLASSES = ["rare", "common"]
 STAGES = ("baselines", "ensemble", "submission")
 
 
@@ -28,7 +29,10 @@ def finished(tmp_path_factory):
     """Make a run of weighted models, whose prior is given back, and bundle it."""
     folder = tmp_path_factory.mktemp("bundled")
     planted.write_posteriors(folder / "in", n=600)
-    settings = ('weights.classes="balanced"', 'ensemble.methods=["log_linear"]', "jobs=1")
+    settings = (
+        'data.classes=["rare", "common"]', 'weights.classes="balanced"', "jobs=1",
+        'ensemble.methods=["log_linear"]',
+    )  # fmt: skip
     run = planted.prepared(folder, planted.POSTERIORS, settings, ("prior", "logreg", "svm"))
     for stage in STAGES:
         execute(stage, run)
@@ -105,7 +109,7 @@ def test_a_row_that_nothing_predicted_gets_the_class_shares(finished):
     labels = pd.read_parquet(finished.clean / "train.parquet")["label"]
     share = (labels == "rare").mean()
     nothing = Predictions(list(found.models), 3, found.prior).blend(found.pool)
-    np.testing.assert_allclose(nothing[:, 1], share, atol=0.01)
+    np.testing.assert_allclose(nothing[:, 0], share, atol=0.01)
 
 
 def test_in_the_notebook_the_prior_is_given_back(finished, tmp_path):
@@ -113,5 +117,20 @@ def test_in_the_notebook_the_prior_is_given_back(finished, tmp_path):
     found, gathered = work(finished, test, tmp_path)
     words = planted.words_of(pd.read_csv(test)["text"])
     for i, _ in enumerate(gathered.models):
-        off = planted.Posteriors.of(words, gathered.sums[i][:, 1] / 2).off
+        off = planted.Posteriors.of(words, gathered.sums[i][:, 0] / 2).off
         assert off < 0.07
+
+
+def test_a_fold_that_is_not_as_it_was_bundled_predicts_nothing(finished, tmp_path):
+    shutil.copytree(finished.output / "kaggle" / "weights", tmp_path / "weights")
+    path = tmp_path / "weights" / "models" / "svm" / "fold-1" / "weights.npz"
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    (tmp_path / "results").mkdir()
+    places = (str(tmp_path / "weights"), str(finished.input / "test.csv"))
+    Worker(WorkerJob(*places, str(tmp_path / "results"), 0, 1, time.time() + 1000, 1)).run()
+    record = WorkerRecord.read(tmp_path / "results" / "done.json")
+    assert list(record.left_out) == ["svm/fold-1"]
+    assert "another sha256" in record.left_out["svm/fold-1"]
+    assert sorted(record.finished) == ["logreg/fold-0", "logreg/fold-1", "svm/fold-0"]

@@ -325,6 +325,15 @@ def test_recalibration_is_advised_where_it_helps(make):
 # --- numbers ------------------------------------------------------------------------------------
 
 
+def test_the_leaderboard_is_ordered_by_the_deciding_metric(make):
+    for metric, better in (("log_loss", "logreg"), ("accuracy", "svm")):
+        run = make(f"metric={metric}")
+        write(run, "logreg", honest(0.66))
+        write(run, "svm", certain(0.98, drawn(0.7)))
+        names = [row.model for row in facts(run).leaderboard]
+        assert names == ["prior", better, *{*MODELS} - {better}, "ensemble"]
+
+
 def test_costs_are_by_the_thousand_rows_and_the_hour(make):
     run = make("report.price_per_hour=7.2")
     (cost,) = [cost for cost in facts(run).costs if cost.model == "svm"]
