@@ -5,7 +5,9 @@ that must catch it, and prints the table of `benchmarks/mutants.md`; exit code 1
 `./run.sh mutants WORD…` takes only those whose name or file holds one of the words.
 """
 
+import contextlib
 import importlib
+import multiprocessing
 import os
 import shutil
 import signal
@@ -25,6 +27,7 @@ _COPIED = ("src", "tests", "pyproject.toml")
 _FAILED = 1  # pytest: tests ran, and some failed
 _PASSED = 0
 _LONGEST = 900  # seconds of one mutant's tests: a fault may also hang
+_FORKED = multiprocessing.get_context("fork")
 # Loaded once for all faults: most of the time of a quick test is theirs.
 _LIBRARIES = (
     "hypothesis", "lightgbm", "numpy", "pandas", "pyarrow.parquet", "pydantic", "scipy.optimize",
@@ -97,19 +100,15 @@ def outcomes(chosen: Sequence[Mutant]) -> Iterator[tuple[Mutant, str, float]]:
 def _verdict(copy: Path, tests: Sequence[str]) -> str:
     """Run tests of the copy, in a process that begins with the libraries loaded."""
     with tempfile.TemporaryFile("w+") as said:
-        child = os.fork()
-        if not child:
-            _run(copy, tests, said.fileno())
-        code, until = None, time.monotonic() + _LONGEST
-        while code is None:
-            if time.monotonic() > until:
-                os.killpg(child, signal.SIGKILL)
-            time.sleep(0.05)
-            ended, status = os.waitpid(child, os.WNOHANG)
-            code = os.waitstatus_to_exitcode(status) if ended else None
+        process = _FORKED.Process(target=_run, args=(copy, tests, said.fileno()))
+        process.start()
+        process.join(_LONGEST)
+        code = process.exitcode
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # the tests' own processes too
         said.seek(0)
         lines = said.read().strip().splitlines()
-    if code == -signal.SIGKILL:
+    if code is None:
         return "killed (hangs)"
     if code == _PASSED:
         return "survived"
@@ -128,13 +127,14 @@ def _run(copy: Path, tests: Sequence[str], said: int) -> NoReturn:
     os.environ["PYTHONPATH"] = str(copy / "src")
     sys.path[:] = [str(copy / "src"), *sys.path[1:]]
     sys.dont_write_bytecode = True
-    os._exit(pytest.main(["-q", "-x", "-p", "no:cacheprovider", *tests]))
+    sys.exit(pytest.main(["-q", "-x", "-p", "no:cacheprovider", *tests]))
 
 
 def main(words: Sequence[str]) -> int:
     """Print the table of all mutants, or of those that the words name."""
     found = mutants()
     chosen = [m for m in found if not words or any(w in m.name or w in m.file for w in words)]
+    print("One fault at a time, planted in a copy of the repository, and what its tests say.\n")
     print("| fault | file | tests | verdict | s |\n|---|---|---|---|---:|")
     alive = 0
     for mutant, verdict, seconds in outcomes(chosen):
