@@ -135,6 +135,14 @@ def test_without_a_cause_there_is_no_warning(make):
     assert facts(make()).warnings == []
 
 
+def test_confidence_that_is_off_by_little_is_not_warned_of(make):
+    run = make()
+    write(run, "svm", certain(0.55, drawn(0.6)))
+    found = facts(run)
+    (ece,) = (row.ece for row in found.leaderboard if row.model == "svm")
+    assert ece == pytest.approx(0.05) and found.warnings == []
+
+
 def test_folds_that_were_not_stratified_are_warned_of(make):
     (said,) = facts(make("folds.stratify=false")).warnings
     assert said == "The folds were drawn without regard to the classes."
