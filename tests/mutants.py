@@ -5,9 +5,12 @@ that must catch it, and prints the table of `benchmarks/mutants.md`; exit code 1
 `./run.sh mutants WORD…` takes only those whose name or file holds one of the words.
 """
 
+import contextlib
+import importlib
+import multiprocessing
 import os
 import shutil
-import subprocess
+import signal
 import sys
 import tempfile
 import time
@@ -15,12 +18,21 @@ import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
+
+import pytest
 
 ROOT = Path(__file__).parents[1]
 _COPIED = ("src", "tests", "pyproject.toml")
 _FAILED = 1  # pytest: tests ran, and some failed
 _PASSED = 0
 _LONGEST = 900  # seconds of one mutant's tests: a fault may also hang
+_FORKED = multiprocessing.get_context("fork")
+# Loaded once for all faults: most of the time of a quick test is theirs.
+_LIBRARIES = (
+    "hypothesis", "lightgbm", "numpy", "pandas", "pyarrow.parquet", "pydantic", "scipy.optimize",
+    "scipy.stats", "sklearn.linear_model", "sklearn.metrics", "torch", "transformers", "typer",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -70,6 +82,10 @@ def outcomes(chosen: Sequence[Mutant]) -> Iterator[tuple[Mutant, str, float]]:
                 shutil.copytree(source, copy / name, ignore=ignored)
             else:
                 shutil.copy(source, copy / name)
+        if "foldwise" in sys.modules:
+            raise RuntimeError("the tests would run on the package that is loaded already")
+        for library in _LIBRARIES:
+            importlib.import_module(library)
         for mutant in chosen:
             path = copy / "src" / "foldwise" / mutant.file
             whole = path.read_text(encoding="utf-8")
@@ -82,26 +98,43 @@ def outcomes(chosen: Sequence[Mutant]) -> Iterator[tuple[Mutant, str, float]]:
 
 
 def _verdict(copy: Path, tests: Sequence[str]) -> str:
-    command = [sys.executable, "-B", "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
-    environment = os.environ | {"PYTHONPATH": str(copy / "src")}
-    try:
-        done = subprocess.run(
-            command, cwd=copy, env=environment, capture_output=True, text=True, timeout=_LONGEST
-        )
-    except subprocess.TimeoutExpired:
+    """Run tests of the copy, in a process that begins with the libraries loaded."""
+    with tempfile.TemporaryFile("w+") as said:
+        process = _FORKED.Process(target=_run, args=(copy, tests, said.fileno()))
+        process.start()
+        process.join(_LONGEST)
+        code = process.exitcode
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # the tests' own processes too
+        said.seek(0)
+        lines = said.read().strip().splitlines()
+    if code is None:
         return "killed (hangs)"
-    if done.returncode == _PASSED:
+    if code == _PASSED:
         return "survived"
-    if done.returncode == _FAILED:
+    if code == _FAILED:
         return "killed"
     # Neither: the fault, or a name in the list, broke the collection of the tests.
-    return f"no verdict: {done.stdout.strip().splitlines()[-1][:120]}"
+    return f"no verdict: {lines[-1][:120] if lines else code}"
+
+
+def _run(copy: Path, tests: Sequence[str], said: int) -> NoReturn:
+    """Become a pytest of the copy."""
+    os.setpgid(0, 0)
+    os.dup2(said, 1)
+    os.dup2(said, 2)
+    os.chdir(copy)
+    os.environ["PYTHONPATH"] = str(copy / "src")
+    sys.path[:] = [str(copy / "src"), *sys.path[1:]]
+    sys.dont_write_bytecode = True
+    sys.exit(pytest.main(["-q", "-x", "-p", "no:cacheprovider", *tests]))
 
 
 def main(words: Sequence[str]) -> int:
     """Print the table of all mutants, or of those that the words name."""
     found = mutants()
     chosen = [m for m in found if not words or any(w in m.name or w in m.file for w in words)]
+    print("One fault at a time, planted in a copy of the repository, and what its tests say.\n")
     print("| fault | file | tests | verdict | s |\n|---|---|---|---|---:|")
     alive = 0
     for mutant, verdict, seconds in outcomes(chosen):

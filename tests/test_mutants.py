@@ -1,8 +1,11 @@
 """The list of planted faults fits the code, and a sample of it is killed."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
-from mutants import ROOT, mutants, outcomes
+from mutants import ROOT, mutants
 
 SAMPLE = 10
 
@@ -24,5 +27,7 @@ def test_a_sample_of_planted_faults_is_noticed():
     found = mutants()
     # Ten others whenever the list grows; the whole list is for `./run.sh mutants`.
     chosen = np.random.default_rng(len(found)).choice(len(found), SAMPLE, replace=False)
-    verdicts = {m.name: verdict for m, verdict, _ in outcomes([found[i] for i in chosen])}
-    assert set(verdicts.values()) == {"killed"}, verdicts
+    command = [sys.executable, str(ROOT / "tests" / "mutants.py"), *(found[i].name for i in chosen)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("| killed |") >= SAMPLE

@@ -2,15 +2,17 @@
 
 import numpy as np
 import pandas as pd
+import planted
 import pytest
 from forkedrun import write_data
 
 from foldwise.config.run import Unit
 from foldwise.crossval import learning_curve
 from foldwise.crossval.unit import fit_and_predict, run_unit
-from foldwise.data.cleaned import class_names
+from foldwise.data.cleaned import class_names, read_labels
 from foldwise.features import rows
 from foldwise.models.model import model_class
+from foldwise.scoring.bootstrap import GroupBootstrap
 from foldwise.stages.stage import execute
 from foldwise.tuning.trial import Tuner
 
@@ -92,3 +94,37 @@ def test_labels_and_texts_of_the_held_out_rows_reach_no_weight_and_no_parameter(
         np.testing.assert_allclose(
             one.fitted.predict(held_out), other.fitted.predict(held_out), rtol=0, atol=0
         )
+
+
+@pytest.fixture
+def grouped(tmp_path):
+    planted.write_giveaway(tmp_path / "in", groups=48, size=3)
+    return planted.prepared(tmp_path, planted.GIVEAWAY, ("logreg.C=[1.0]", "jobs=1"), ("logreg",))
+
+
+def test_a_share_is_of_whole_groups_outside_the_fold_and_part_of_a_larger_one(grouped, monkeypatch):
+    seen, original = [], learning_curve.fit_and_predict
+
+    def spy(run, unit, train, held_out, threads):
+        seen.append((set(train.ids), set(train.groups)))
+        return original(run, unit, train, held_out, threads)
+
+    monkeypatch.setattr(learning_curve, "fit_and_predict", spy)
+    folds = pd.read_parquet(grouped.folds).set_index("id")
+    outside = folds[folds["fold"] != 1]
+    for share in (0.25, 0.5, 1.0):
+        learning_curve._fit_on_share(grouped, Unit("logreg", 1), share)
+        ids, groups = seen[-1]
+        assert len(groups) == round(share * outside["group"].nunique())
+        assert ids == set(outside.index[outside["group"].isin(groups)])
+    assert seen[0][0] < seen[1][0] < seen[2][0]
+
+
+def test_the_last_doubling_gains_what_the_half_loses_on_the_whole(grouped):
+    labels = read_labels(grouped, class_names(grouped))
+    bootstrap = GroupBootstrap(pd.read_parquet(grouped.folds)["group"].to_numpy(), draws=100)
+    full = np.full(len(labels), 0.25)
+    found = learning_curve.learning_curve(grouped, labels, {"logreg": full}, bootstrap)
+    losses = {point.share: point.log_loss for point in found.points}
+    assert losses[1.0] == 0.25
+    assert found.last_doubling["logreg"].gain == pytest.approx(losses[0.5] - 0.25)

@@ -3,6 +3,7 @@
 import shutil
 import sys
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from forkedrun import write_data
@@ -12,6 +13,7 @@ from foldwise.config.roster import KINDS
 from foldwise.config.run import Unit
 from foldwise.crossval.stored import fit_key, is_stored, stamp, unit_keys
 from foldwise.crossval.unit import run_unit
+from foldwise.data.cleaned import table_path
 from foldwise.files import PACKAGE, read_json, write_json
 from foldwise.stages.stage import execute
 
@@ -158,6 +160,31 @@ def test_settings_that_share_the_machine_or_name_a_file_fit_nothing(make_run):
     counting = changed(before, keys(make_run("spooky", "features.min_df=9")))
     assert counting == {"logreg", "svm", "lightgbm"}
     assert changed(before, keys(make_run("spooky", "seed=9"))) == set(KINDS)
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "seed=9", "metric=accuracy", "weights.classes=balanced", "weights.oversample=true",
+        "clean.html=keep", "data.missing_text=drop",
+    ],
+)  # fmt: skip
+def test_what_every_model_is_told_fits_every_model_again(make_run, setting):
+    before = keys(make_run("spooky"))
+    assert changed(before, keys(make_run("spooky", setting))) == set(KINDS)
+
+
+def test_other_training_rows_or_folds_are_another_fit_and_other_test_rows_are_not(make_run):
+    run = make_run("spooky")
+    run.clean.mkdir(parents=True)
+    found = [{model: unit_keys(run, Unit(model, 0)) for model in KINDS}]
+    for path in (run.folds, table_path(run, "train"), table_path(run, "test")):
+        path.write_text("other")
+        found.append({model: unit_keys(run, Unit(model, 0)) for model in KINDS})
+    for (before, after), again in zip(pairwise(found), (True, True, False), strict=True):
+        for model in KINDS:
+            assert (before[model].fit != after[model].fit) == again
+            assert before[model].predict != after[model].predict
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A kind of model that only the roster knows runs as the others do."""
+"""One unit: of a kind that only the roster knows, and with a seed of its own."""
 
 import sys
 from dataclasses import replace
@@ -12,8 +12,10 @@ from foldwise.config.roster import KINDS, ModelKind
 from foldwise.config.run import Unit
 from foldwise.crossval.assembly import fit_models
 from foldwise.crossval.stored import FittedUnit, is_stored
+from foldwise.crossval.unit import run_unit
 from foldwise.features.rows import Rows
 from foldwise.files import read_json, write_json
+from foldwise.models.prior import Prior
 from foldwise.stages.stage import execute
 
 CLASSES = ["EAP", "HPL", "MWS"]
@@ -68,3 +70,21 @@ def test_a_kind_needs_no_more_than_its_row_and_its_class(make_run, tmp_path, mon
     ids = np.array(["x"], object)
     again = unit.predict(Rows(ids, {"text": ids}, ids))
     np.testing.assert_array_equal(np.sort(again), [[0.25, 0.25, 0.5]])
+
+
+def test_every_fold_draws_from_a_seed_of_its_own(make_run, tmp_path, monkeypatch):
+    seeds, fit = [], Prior.fit.__func__
+
+    def spy(cls, train, task, validation=None):
+        seeds.append(task.seed)
+        return fit(cls, train, task, validation)
+
+    monkeypatch.setattr(Prior, "fit", classmethod(spy))
+    write_data(tmp_path / "data")
+    run = make_run("spooky", "data.classes=[]", "folds.n=3", "seed=7", input=tmp_path / "data")
+    for stage in ("clean", "folds"):
+        execute(stage, run)
+    for fold in range(3):
+        run_unit(run, Unit("prior", fold))
+    # As `manifest.json` says it.
+    assert seeds == [7, 1007, 2007]

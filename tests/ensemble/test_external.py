@@ -65,6 +65,16 @@ def test_rows_are_matched_by_id_and_columns_by_name_whatever_their_order(tmp_pat
     assert [found.classes[k] for k in found.labels] == labels.tolist()
 
 
+def test_files_may_name_the_classes_in_different_orders(files):
+    folder, labels, p, ids = files
+    table(ids, p, ["0", "1", "2"]).to_csv(folder / "b.csv", index=False)
+    table(ids, p[:, ::-1], ["2", "1", "0"]).to_csv(folder / "c.csv", index=False)
+    found = read([str(folder / "b.csv"), str(folder / "c.csv")], folder / "y.csv")
+    assert found.classes == ["0", "1", "2"] and found.labels.tolist() == labels.tolist()
+    for values in found.probabilities.values():
+        np.testing.assert_allclose(values, p, atol=1e-12)
+
+
 def test_labels_may_be_one_hot_columns_or_an_array(files):
     folder, labels, _, ids = files
     one_hot = pd.DataFrame(np.eye(3, dtype=int)[labels], columns=["p", "q", "r"])

@@ -4,6 +4,7 @@ import shutil
 
 import numpy as np
 import pandas as pd
+import planted
 import pytest
 from fabricate import bare_blend
 from stages.test_transformer import CLASSES, prepared  # noqa: F401
@@ -121,3 +122,34 @@ def test_predictions_are_written_as_the_file_is_named(tmp_path, suffix, read):
     pd.testing.assert_frame_equal(read(path), table, check_dtype=False, rtol=1e-12)
     with pytest.raises(UserError, match="unknown file type; use one of .csv"):
         check_out(tmp_path / "out.xlsx")
+
+
+@pytest.fixture
+def weighted(tmp_path):
+    """Make a run of two weighted models on texts that need cleaning."""
+    planted.write_posteriors(tmp_path / "in", n=600)
+    for name in ("train", "test"):
+        path = tmp_path / "in" / f"{name}.csv"
+        path.write_text(path.read_text().replace("alpha", "&#97;lpha"))
+    settings = ('weights.classes="balanced"', 'ensemble.methods=["linear"]', "jobs=1")
+    run = planted.prepared(tmp_path, planted.POSTERIORS, settings, ("prior", "logreg", "svm"))
+    for stage in ("baselines", "ensemble"):
+        execute(stage, run)
+    return run
+
+
+def test_a_raw_file_in_another_order_gets_what_the_run_gave_each_row(weighted, tmp_path):
+    # A column that is not known, and rows without a text, change nothing for the others.
+    table = pd.read_csv(weighted.input / "test.csv").sample(frac=1, random_state=1)
+    table.insert(0, "label", "rare")
+    extra = pd.DataFrame({"id": ["new"], "text": [None], "label": ["rare"]})
+    pd.concat([extra, table]).to_csv(tmp_path / "file.csv", index=False)
+    for model, folder in (("logreg", weighted.model("logreg")), ("ensemble", weighted.ensemble)):
+        stored = pd.read_parquet(folder / "test.parquet").set_index("id")
+        found = Predictor.load(weighted.output, model).predict_file(tmp_path / "file.csv")
+        names = list(stored.columns)
+        assert list(found["id"]) == ["new", *table["id"]]
+        np.testing.assert_allclose(found[names][1:], stored.loc[table["id"], names], atol=1e-6)
+        np.testing.assert_allclose(found["probability"], found[names].max(axis=1))
+        assert list(found["label"]) == list(found[names].idxmax(axis=1))
+        assert np.ptp(found["rare"]) > 0.1

@@ -9,6 +9,7 @@ import pytest
 import torch
 from models.test_bert import Linear, labelled, make_task, pair_rows, plan
 
+from foldwise.backbone.inference import predict_logits, score
 from foldwise.data.cleaning import TURN
 from foldwise.errors import UserError
 from foldwise.finetune import checkpoint, curve, loop, step
@@ -41,6 +42,46 @@ def test_averaged_weights_are_the_moving_average_of_the_steps(monkeypatch):
     for name, tensor in network.state_dict().items():
         torch.testing.assert_close(tensor, expected[name])
     assert (network.head.weight - seen[-1]["head.weight"]).abs().max() > 1e-4
+
+
+@pytest.mark.parametrize("options", [{}, {"ema": 0.9}, {"early_stopping": 2}])
+def test_the_network_that_is_kept_is_the_one_the_curve_was_drawn_with(options):
+    torch.manual_seed(0)
+    network, held = Linear(), labelled(40, seed=1)
+    # A rate at which the loss rises again, so that the last epoch is not the best one.
+    how = plan(epochs=5, batch_size=16, learning_rate=0.3, head_learning_rate=0.3, **options)
+    record = loop.train(network, labelled(50), how, held)
+    points = [p for p in record.history if p["split"] == "validation"]
+    kept = points[-1]
+    if "early_stopping" in options:
+        kept = next(p for p in reversed(points) if p["epoch"] == record.best_epoch)
+        assert kept["loss"] < 0.95 * points[-1]["loss"]
+    logits = predict_logits(network, held.examples, how.device, 10_000)
+    losses, _ = score(logits, held.labels, how.class_weights)
+    assert kept["loss"] == pytest.approx(losses.mean(), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"class_weights": np.ones(3)},
+        {"seed": 1},
+        {"config": plan(epochs=3, batch_size=16).config},
+    ],
+)
+def test_a_state_of_a_training_with_other_settings_is_ignored(tmp_path, monkeypatch, change):
+    monkeypatch.setattr(checkpoint, "EVERY_SECONDS", 0.0)
+
+    def first_step(how):
+        seen = []
+        torch.manual_seed(0)
+        loop.train(Linear(), labelled(50), how, None, tmp_path, lambda r: seen.append(r.steps))
+        return seen[:1]
+
+    how = plan(epochs=2, batch_size=16)
+    assert first_step(how) == [1]
+    assert first_step(how) == []
+    assert first_step(replace(how, **change)) == [1]
 
 
 def test_a_killed_training_with_averaging_and_augmentation_resumes(task, monkeypatch):

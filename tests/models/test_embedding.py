@@ -105,3 +105,17 @@ def test_class_weights_move_the_probabilities(task):
     weights = np.array([0.5, 0.5, 2.0])
     weighted = Embedding.fit(rows, task("arena", class_weights=weights)).predict(rows)
     assert weighted[:, 2].mean() > plain[:, 2].mean()
+
+
+def test_c_is_chosen_on_an_inner_split_that_keeps_groups_together(task):
+    # A group has one text of its own and one label, a coin: only who saw the group knows it.
+    generator = np.random.default_rng(0)
+    words = "red blue green old new hot cold dry wet far near low high".split()
+    texts = np.array([" ".join(generator.choice(words, 8)) for _ in range(14)], object)
+    group = np.repeat(np.arange(14), 6)
+    labels = generator.permutation(np.arange(14) % 2)[group]
+    ids = np.array([f"r{i}" for i in range(len(group))], object)
+    rows = Rows(ids, {"text": texts[group]}, group.astype(str).astype(object), labels)
+    how = task("spooky", 'data.classes=["x", "y"]', "embedding.C=[1000000.0, 3000000.0]")
+    how = replace(how, class_weights=np.ones(2))
+    assert min(Embedding.fit(rows, how).info["C_path"].values()) > 0.9 * np.log(2)

@@ -101,3 +101,17 @@ def test_runs_on_other_rows_are_refused_and_so_is_what_is_no_run(two, tmp_path):
     with pytest.raises(UserError, match="no such folder"):
         compare.compare(a.output, tmp_path / "absent")
     shutil.rmtree(a.output)
+
+
+def test_a_run_is_called_better_only_beyond_doubt_with_all_its_comparisons(two):
+    a, b = two
+    improve(b, "logreg", 0.3)
+    (found,) = [m for m in compare.compare(a.output, b.output).models if m.model == "logreg"]
+    for changes, said in (
+        ({}, "B is better"),
+        ({"p_holm": 0.2}, "no clear difference"),
+        ({"low": -0.1}, "no clear difference"),
+        ({"low": -0.2, "high": -0.1}, "A is better"),
+        ({"low": -0.2, "high": -0.1, "p_holm": 0.2}, "no clear difference"),
+    ):
+        assert compare._reading(found.replace(**changes), 0.05) == said

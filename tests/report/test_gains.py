@@ -12,6 +12,7 @@ from foldwise.ensemble.pools import Blend
 from foldwise.report.evidence import Evidence
 from foldwise.report.gains import leave_one_out, recalibration
 from foldwise.scoring.bootstrap import GroupBootstrap
+from foldwise.scoring.metrics import row_log_loss
 
 N = 1500
 
@@ -57,3 +58,12 @@ def test_models_without_weight_are_left_away_and_of_a_blend_of_one_nothing_is_sa
     ):
         made = replace(evidence(), blend=SimpleNamespace(weights=weights))
         assert list(leave_one_out(made, Blend("log_linear"))) == names
+
+
+def test_recalibration_is_judged_on_rows_that_it_was_not_fitted_on():
+    found = recalibration(evidence(), "coin")
+    losses = evidence().losses["coin"]
+    nested = Blend("log_linear").nested(
+        evidence().labels, evidence().probabilities["coin"][None], evidence().folds
+    )
+    assert found.gain == pytest.approx((losses - row_log_loss(evidence().labels, nested)).mean())

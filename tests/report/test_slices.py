@@ -6,7 +6,7 @@ from foldwise.data.cleaning import TURN
 from foldwise.features.prompt_kind import kind, script
 from foldwise.report.evidence import Evidence
 from foldwise.report.examples import choose_rows, describe_rows, excerpt
-from foldwise.report.slices import slice_columns, slice_table, worst
+from foldwise.report.slices import Slice, slice_columns, slice_table, worst
 from foldwise.scoring.bootstrap import GroupBootstrap
 
 NO_PAIR = load_competition("spooky").pair
@@ -109,6 +109,22 @@ def test_the_worst_slice_is_one_beyond_doubt_and_never_a_label():
         {"nothing": kinds["nothing"]}, {"m": np.ones(400)}, {"m": hard}, "m", bootstrap
     )
     assert worst(calm) is None
+
+
+def test_the_worst_slice_is_surely_worse_with_all_slices_looked_at():
+    names = ("slice", "gap", "low", "low_of_all")
+    kinds = [
+        # Surely bad; worse, but perhaps by the luck of the draw; a little bad; not worse at all.
+        ("hard", 0.5, 0.4, 0.3),
+        ("lucky", 0.9, 0.1, -0.1),
+        ("bad", 0.3, 0.25, 0.2),
+        ("easy", -0.2, -0.3, -0.4),
+    ]
+    rest = {"rows": 100, "share": 0.25, "log_loss": {}, "accuracy": {}, "high": 1, "high_of_all": 1}
+    entries = [Slice(respect="turns", **dict(zip(names, k, strict=True)), **rest) for k in kinds]
+    for order in (entries, entries[::-1]):
+        assert worst(order).slice == "hard"
+    assert worst([entries[1], entries[3]]) is None
 
 
 def test_examples_are_the_surest_hits_the_surest_misses_and_the_rows_of_most_strife():

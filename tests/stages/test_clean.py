@@ -47,6 +47,17 @@ def test_the_same_text_is_one_group_and_found_in_the_test(make_run):
     assert train["filled"] == {"text": 2}
 
 
+def test_a_group_is_made_of_all_its_columns(make_run, tmp_path):
+    (tmp_path / "two.toml").write_text('[data]\ntext = ["a", "b"]\ngroup = ["a", "b"]')
+    run = make_run(tmp_path / "two.toml")
+    rows = ["1,x,y,p", "2,x,z,q", "3,X!,y,p", "4,,,q", "5,,,p", "6,xy,,q"]
+    (run.input / "train.csv").write_text("id,a,b,label\n" + "\n".join(rows))
+    clean(run)
+    groups = pd.read_parquet(run.clean / "train.parquet")["group"].tolist()
+    assert groups[0] == groups[2]
+    assert len(set(groups)) == 5
+
+
 def test_missing_text_can_be_dropped_but_never_in_the_test(make_run):
     run = make_run("spooky", "data.missing_text=drop")
     table, found = spooky(run, "1,a,EAP\n2,,HPL\n3,b,HPL\n4,c,MWS\n", "5,\n")
