@@ -11,7 +11,7 @@ from fabricate import fabricate
 from foldwise.files import write_json
 from foldwise.report.evidence import Evidence, score_table
 from foldwise.report.gather import gather
-from foldwise.scoring.leaks import Leaks, Shift, TellingNumber, TellingWord, Twins
+from foldwise.scoring.leaks import Giveaway, Leaks, Shift, TellingNumber, Twins
 
 CLASSES = ["EAP", "HPL", "MWS"]
 N = 300
@@ -170,7 +170,19 @@ FAIR = Leaks(
         )
     ],
     split=None,
-    words=[TellingWord(label="EAP", word="raven", text="text", in_class=0.5, elsewhere=0.1, j=0.4)],
+    giveaways=[
+        Giveaway(
+            what="the word 'raven'",
+            text="text",
+            label="EAP",
+            rows=30,
+            in_class=0.5,
+            elsewhere=0.1,
+            alone=0.05,
+            share=0.05,
+            sure=True,
+        )
+    ],
     numbers=[TellingNumber(number="length of text", label="EAP", auc=0.7)],
     shift=Shift(auc=0.6, low=0.55, high=0.64, train=100, test=50),
     test_rows=50,
@@ -187,8 +199,8 @@ LEAKS = {
     "Leak suspected: 41 rows (13.7 %) have an exact or near twin": leaking(
         "twins", exact_across_folds=40
     ),
-    "Leak suspected: the word 'raven' in text stands in 97 % of class 'EAP'": leaking(
-        "words", in_class=0.97, elsewhere=0.01, j=0.96
+    "Leak suspected: the word 'raven' in text alone explains 40 % of what can": leaking(
+        "giveaways", share=0.4
     ),
     "Leak suspected: length of text alone tells class 'EAP' (AUC 0.990)": leaking(
         "numbers", auc=0.99
@@ -243,8 +255,8 @@ def test_where_accuracy_decides_the_best_is_the_most_often_right(make):
 @pytest.mark.parametrize(
     ("blend", "words"),
     [
-        (0.9, "The ensemble is better than it: log loss lower by"),
-        (0.4, "The ensemble is not better than it: its log loss is higher by"),
+        (0.9, "In log loss the ensemble is better than it: lower by"),
+        (0.4, "In log loss the ensemble is not better than it: higher by"),
     ],
 )
 def test_the_ensemble_is_judged_against_the_best_single_model(make, blend, words):
