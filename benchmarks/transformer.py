@@ -44,7 +44,7 @@ from foldwise.data.celltext import text_column
 from foldwise.data.cleaning import TURN, clean_column
 from foldwise.features.rows import Rows
 from foldwise.finetune import throughput
-from foldwise.finetune.plan import Record
+from foldwise.finetune.plan import TrainingRecord
 from foldwise.meter import Meter
 from foldwise.models.bert import Bert
 from foldwise.models.model import Task
@@ -145,7 +145,7 @@ def race(arm, model, rows, competition, cap, seed, options, scratch):
     if cap > longest:
         return [f"the model reads {longest} tokens at most"]
     train = stock if arm in ("stock", "grouped") else foldwise
-    oof, total, losses = np.zeros((len(rows), 3)), Record(), []
+    oof, total, losses = np.zeros((len(rows), 3)), TrainingRecord(), []
     memory = cpu = 0.0
     for known, held in GroupKFold(options.folds).split(rows.labels, groups=rows.groups):
         if torch.cuda.is_available():
@@ -233,7 +233,7 @@ def stock(arm, model, train, held, competition, cap, seed, options, scratch):
     seconds = time.perf_counter() - start
     lengths = np.array([sum(row["attention_mask"]) for row in data]) * options.epochs
     squares = (lengths**2).sum() // options.epochs
-    record = Record(
+    record = TrainingRecord(
         tokens=int(lengths.sum()), padded_tokens=int(lengths.sum()), squares=int(squares)
     )
     record.seconds = seconds
@@ -259,7 +259,7 @@ def foldwise(arm, model, train, held, competition, cap, seed, options, scratch):
     )
     fitted = Bert.fit(train, task)
     info = fitted.info
-    record = Record(**{name: info[name] for name in ("tokens", "padded_tokens", "squares")})
+    record = TrainingRecord(**{name: info[name] for name in ("tokens", "padded_tokens", "squares")})
     record.seconds = info["seconds"]
     losses = [point["loss"] for point in info["history"]]
     return record, losses[-1], fitted.predict(held), fitted.network

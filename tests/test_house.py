@@ -1,4 +1,4 @@
-"""The house keeps its order: packages import downwards, name nothing twice, and start light."""
+"""The house keeps its order: packages import downwards, tests mirror them, and it starts light."""
 
 import ast
 import subprocess

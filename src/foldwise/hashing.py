@@ -17,7 +17,13 @@ _DISTRIBUTION = {"sklearn": "scikit-learn"}  # where it is not called like the p
 # that a reworded line is no reason to fit a model again, and the roster of models, so that a new
 # row is none (who fits a model hashes its row).
 SILENT = frozenset(
-    {"foldwise.config.roster", "foldwise.errors", "foldwise.meter", "foldwise.terminal"}
+    {
+        "foldwise.config.roster",
+        "foldwise.errors",
+        "foldwise.finetune.throughput",
+        "foldwise.meter",
+        "foldwise.terminal",
+    }
 )
 _WITH_DOCSTRING = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 _HOLDS_STATEMENTS = (ast.stmt, ast.excepthandler, ast.match_case)

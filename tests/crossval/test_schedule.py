@@ -16,7 +16,7 @@ from foldwise.crossval.stored import is_stored
 from foldwise.crossval.unit import run_unit
 from foldwise.ensemble.predictor import Predictor
 from foldwise.errors import UserError
-from foldwise.finetune.budget import BudgetPlan, Cost, DoesNotFit
+from foldwise.finetune.budget import BudgetPlan, DoesNotFit, FoldCost
 from foldwise.models.seeds import SeedAverage
 from foldwise.stages.stage import execute
 
@@ -75,7 +75,7 @@ def slow(monkeypatch):
         def timed(run, unit, threads, allowance):
             bert = run.competition.bert
             lengths = tuple(min(n, bert.max_length) for n in LENGTHS)
-            cost = Cost(seconds * sum(lengths) / tokens, 0.0, lengths)
+            cost = FoldCost(seconds * sum(lengths) / tokens, 0.0, lengths)
             needed = cost.fold(BudgetPlan(bert.seeds, 1, bert.epochs, bert.max_length))
             if allowance.rounds * needed > allowance.until - time.time():
                 raise DoesNotFit(cost)

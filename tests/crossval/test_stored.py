@@ -135,7 +135,7 @@ def test_a_reworded_docstring_or_comment_fits_nothing(make_run, code):
     before = keys(run)
     for module in ("scoring.bootstrap", "terminal", "finetune.optimiser", "crossval.unit"):
         code(module, words)
-    for module in ("terminal", "errors", "meter", "config.roster"):
+    for module in ("terminal", "errors", "meter", "config.roster", "finetune.throughput"):
         code(module, a_line)
     assert keys(run) == before
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foldwise.finetune.budget import BudgetPlan, Cost, clock, parse, shrink
+from foldwise.finetune.budget import BudgetPlan, FoldCost, clock, parse, shrink
 
 plans = st.builds(
     BudgetPlan,
@@ -12,7 +12,7 @@ plans = st.builds(
     st.sampled_from([64, 256, 512]),
 )
 costs = st.builds(
-    Cost, st.floats(1, 1e4), st.floats(0, 1e3), st.just(tuple(range(1, 600, 7)))
+    FoldCost, st.floats(1, 1e4), st.floats(0, 1e3), st.just(tuple(range(1, 600, 7)))
 )  # fmt: skip
 
 
@@ -50,7 +50,7 @@ def test_the_plan_that_is_chosen_fits_and_the_one_before_does_not(plan, cost, se
 
 
 def test_shorter_sequences_cost_less_where_texts_are_long():
-    cost = Cost(100.0, 0.0, (50, 500, 500))
+    cost = FoldCost(100.0, 0.0, (50, 500, 500))
     assert cost.fold(BudgetPlan(1, 1, 1, 512)) == pytest.approx(100)
     assert cost.fold(BudgetPlan(1, 1, 1, 256)) == pytest.approx(100 * (50 + 256 + 256) / 1050)
 

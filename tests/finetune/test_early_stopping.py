@@ -1,12 +1,16 @@
 import torch
 
 from foldwise.finetune.early_stopping import EarlyStopping
-from foldwise.finetune.plan import Record
+from foldwise.finetune.plan import TrainingRecord
 
 
 def epochs(patience, losses):
     """Show epochs with these losses, whose only weight is their number; return what is left."""
-    stopping, record, network = EarlyStopping(patience), Record(), torch.nn.Linear(1, 1, bias=False)
+    stopping, record, network = (
+        EarlyStopping(patience),
+        TrainingRecord(),
+        torch.nn.Linear(1, 1, bias=False),
+    )
     for epoch, loss in enumerate(losses, 1):
         with torch.no_grad():
             network.weight.fill_(epoch)

@@ -10,7 +10,7 @@ from foldwise.finetune import monitor
 from foldwise.finetune.allowance import Allowance
 from foldwise.finetune.budget import DoesNotFit
 from foldwise.finetune.monitor import BudgetMonitor
-from foldwise.finetune.plan import Record, TrainingPlan
+from foldwise.finetune.plan import TrainingPlan, TrainingRecord
 
 
 def watching(seconds, rounds=2, epochs=2):
@@ -29,7 +29,7 @@ def run(watch, steps, pace, monkeypatch):
     for step in range(1, steps + 1):
         monkeypatch.setattr(monitor.time, "monotonic", lambda s=step: start + s * pace)
         monkeypatch.setattr(monitor.time, "time", lambda s=step: wall + s * pace)
-        watch(Record(padded_tokens=100 * step, steps=step))
+        watch(TrainingRecord(padded_tokens=100 * step, steps=step))
 
 
 # An epoch of a thousand rows of 10 tokens is 100 such steps, 300 rows predicted are 10: a fold

@@ -4,7 +4,7 @@ from transformers import AutoModelForSequenceClassification
 
 from foldwise.backbone.device import Device
 from foldwise.finetune import throughput
-from foldwise.finetune.plan import Record
+from foldwise.finetune.plan import TrainingRecord
 
 
 def test_operations_are_those_that_torch_counts(tiny_encoder):
@@ -23,7 +23,7 @@ def test_operations_are_those_that_torch_counts(tiny_encoder):
 def test_figures_follow_from_the_record(tiny_encoder, monkeypatch):
     monkeypatch.setattr(throughput, "peak", lambda device: (1e12, "measured"))
     network = AutoModelForSequenceClassification.from_pretrained(tiny_encoder)
-    record = Record(tokens=900, padded_tokens=1000, squares=9000, seconds=3.0)
+    record = TrainingRecord(tokens=900, padded_tokens=1000, squares=9000, seconds=3.0)
     found = throughput.summary(network, record, Device("cpu", torch.float32))
     assert found["tokens_per_second"] == 300 and found["padded_share"] == pytest.approx(0.1)
     flops = throughput.training_flops(network, 900, 9000)
@@ -35,7 +35,7 @@ def test_on_a_gpu_its_memory_is_among_the_figures(tiny_encoder, monkeypatch):
     monkeypatch.setattr(throughput, "peak", lambda device: (1e12, "data sheet"))
     monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda: 3 * 2**30)
     network = AutoModelForSequenceClassification.from_pretrained(tiny_encoder)
-    record = Record(tokens=900, padded_tokens=1000, squares=9000, seconds=3.0)
+    record = TrainingRecord(tokens=900, padded_tokens=1000, squares=9000, seconds=3.0)
     found = throughput.summary(network, record, Device("cuda", torch.bfloat16))
     assert found["gpu_memory_mb"] == 3072
     assert throughput.line(found).endswith("data sheet, GPU memory 3,072 MB")
@@ -75,7 +75,7 @@ def clocked(monkeypatch, products):
 
 def test_more_than_the_peak_is_never_shown(tiny_encoder, untimed, monkeypatch):
     network = AutoModelForSequenceClassification.from_pretrained(tiny_encoder)
-    record = Record(tokens=900, padded_tokens=1000, squares=9000, seconds=3.0)
+    record = TrainingRecord(tokens=900, padded_tokens=1000, squares=9000, seconds=3.0)
     flops = throughput.training_flops(network, 900, 9000)
     device = Device("cpu", torch.float32)
     # A busy machine: a product takes so long that the training would have done 139 %.

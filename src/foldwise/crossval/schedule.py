@@ -24,7 +24,7 @@ from foldwise.errors import UserError
 from foldwise.files import remove
 from foldwise.finetune import disk, distributed
 from foldwise.finetune.allowance import Allowance
-from foldwise.finetune.budget import BudgetPlan, Cost, DoesNotFit, clock, shrink
+from foldwise.finetune.budget import BudgetPlan, DoesNotFit, FoldCost, clock, shrink
 from foldwise.hashing import content_hash
 from foldwise.terminal import warn
 
@@ -120,7 +120,13 @@ def _fit_within(
 
 
 def _cut(
-    run: Run, model: str, plan: BudgetPlan, cost: Cost, until: float, jobs: int, finished: list[int]
+    run: Run,
+    model: str,
+    plan: BudgetPlan,
+    cost: FoldCost,
+    until: float,
+    jobs: int,
+    finished: list[int],
 ) -> BudgetPlan:
     """Return a plan that fits, and say what goes; or refuse, as the configuration says."""
     seconds = until - time.time()

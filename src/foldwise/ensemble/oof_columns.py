@@ -31,7 +31,7 @@ def load_npy(path: Path) -> np.ndarray:
     return array
 
 
-def read_table(path: Path) -> pd.DataFrame:
+def read_external_table(path: Path) -> pd.DataFrame:
     """Return a .csv or .tsv (every cell as text) or .parquet table that has rows."""
     require(path.is_file(), f"{path}: no such file")
     suffix = path.suffix.lower()

@@ -20,7 +20,7 @@ from foldwise.ensemble.oof_columns import (
     labels_as_text,
     load_npy,
     numbers_of,
-    read_table,
+    read_external_table,
     row_ids,
 )
 from foldwise.errors import UserError, require
@@ -156,7 +156,7 @@ def read_label_file(path: Path) -> Labels:
             array = array.argmax(axis=1)
         values = labels_as_text(array, path)
         return Labels(_numbered(len(array)), values, (), None, None, has_ids=False)
-    table = read_table(path)
+    table = read_external_table(path)
     ids = row_ids(table, path)
     groups = _groups(table, path)
     folds = fold_column(table, path)
@@ -186,7 +186,7 @@ def read_rows(path: Path) -> Labels:
     if path.suffix.lower() == ".npy":
         n, ids = len(load_npy(path)), None
     else:
-        table = read_table(path)
+        table = read_external_table(path)
         n, ids = len(table), row_ids(table, path)
     known = _numbered(n) if ids is None else ids
     return Labels(known, known, (), None, None, has_ids=ids is not None)
@@ -200,7 +200,7 @@ def read_array(path: Path, truth: Labels) -> Array:
         require(values.ndim in (1, 2), f"{path}: {values.ndim} dimensions; give rows x classes")
         _check_count(path, len(values), n)
         return Array(*_both_classes(numbers_of(values, path), None), folds)
-    table = read_table(path)
+    table = read_external_table(path)
     ids, folds = row_ids(table, path), fold_column(table, path)
     meta = {id_column(table), "fold", "group", "label"}
     rest = [c for c in table if c not in meta]

@@ -45,7 +45,7 @@ class BudgetPlan:
 
 
 @dataclass(frozen=True)
-class Cost:
+class FoldCost:
     """What one fold costs, measured.
 
     Attributes
@@ -70,15 +70,15 @@ class Cost:
 
 
 class DoesNotFit(Exception):
-    """The training will not end in time; `cost` is the measured `Cost` of a fold."""
+    """The training will not end in time; `cost` is the measured `FoldCost` of a fold."""
 
-    def __init__(self, cost: Cost) -> None:
+    def __init__(self, cost: FoldCost) -> None:
         super().__init__(cost)
         self.cost = cost
 
 
 def shrink(
-    plan: BudgetPlan, cost: Cost, seconds: float, workers: int, least: int
+    plan: BudgetPlan, cost: FoldCost, seconds: float, workers: int, least: int
 ) -> BudgetPlan | None:
     """Return the largest smaller plan that fits into `seconds`, or None where none does.
 
@@ -86,7 +86,7 @@ def shrink(
     ----------
     plan : BudgetPlan
         What does not fit.
-    cost : Cost
+    cost : FoldCost
         Of one fold, measured.
     seconds : float
         Time that is left.

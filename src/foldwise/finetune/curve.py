@@ -6,7 +6,7 @@ import numpy as np
 from scipy import optimize
 
 from foldwise.backbone.inference import predict_logits, score
-from foldwise.finetune.plan import Labelled, Record, StepSums, TrainingPlan
+from foldwise.finetune.plan import Labelled, StepSums, TrainingPlan, TrainingRecord
 from foldwise.scoring.scores import Point
 from foldwise.terminal import warn
 
@@ -82,12 +82,12 @@ class Curve:
         return {"epoch": round(step / self.per_epoch, 3), "step": step}
 
 
-def learning_notes(record: Record, fold: int) -> list[str]:
+def learning_notes(record: TrainingRecord, fold: int) -> list[str]:
     """Say whether a network beats the class shares, and whether it chose its own stop.
 
     Parameters
     ----------
-    record : Record
+    record : TrainingRecord
         A training with points on the validation curve.
     fold : int
 

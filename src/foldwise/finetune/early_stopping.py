@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from foldwise.finetune import distributed
-from foldwise.finetune.plan import Record
+from foldwise.finetune.plan import TrainingRecord
 
 
 @dataclass(frozen=True)
@@ -38,14 +38,14 @@ class EarlyStopping:
         self.patience = patience
         self.best: Best | None = None
 
-    def ends(self, kept: torch.nn.Module, record: Record) -> bool:
+    def ends(self, kept: torch.nn.Module, record: TrainingRecord) -> bool:
         """Look at the epoch that has just ended, and say whether it was the last one.
 
         Parameters
         ----------
         kept : torch.nn.Module
             The network whose weights the last point of the curve is of.
-        record : Record
+        record : TrainingRecord
             Its `best_epoch` is set.
         """
         if not self.patience:

@@ -23,7 +23,7 @@ from foldwise.finetune.checkpoint import Checkpoint, training_key
 from foldwise.finetune.curve import Curve
 from foldwise.finetune.early_stopping import Best, EarlyStopping
 from foldwise.finetune.parts import Parts
-from foldwise.finetune.plan import Labelled, Record, TrainingPlan
+from foldwise.finetune.plan import Labelled, TrainingPlan, TrainingRecord
 from foldwise.finetune.step import Epoch, make_step
 from foldwise.finetune.throughput import ProgressLog
 from foldwise.hashing import code_hash
@@ -36,14 +36,14 @@ class _State:
 
     Attributes
     ----------
-    record : Record
+    record : TrainingRecord
     generator : numpy.random.Generator
         Draws the order of the rows.
     curve : Curve
     stopping : EarlyStopping
     """
 
-    record: Record
+    record: TrainingRecord
     generator: np.random.Generator
     curve: Curve
     stopping: EarlyStopping
@@ -72,7 +72,7 @@ class _State:
             Some of the processes that train together see the state, and others do not.
         """
         if (stored := checkpoint.restore()) is not None:
-            self.record = Record(**stored["record"])
+            self.record = TrainingRecord(**stored["record"])
             self.generator.bit_generator.state = json.loads(stored["order"])
             self.curve.sums = stored["curve"]
             self.stopping.best = None if stored["best"] is None else Best(**stored["best"])
@@ -90,9 +90,9 @@ def train(
     plan: TrainingPlan,
     validation: Labelled | None,
     scratch: Path | None = None,
-    monitor: Callable[[Record], None] | None = None,
+    monitor: Callable[[TrainingRecord], None] | None = None,
     events: Any = None,
-) -> Record:
+) -> TrainingRecord:
     """Train a network, which lies on its device already, in place.
 
     Parameters
@@ -122,7 +122,7 @@ def train(
     total = per_epoch * config.epochs
     parts = Parts.of(network, plan, total)
     state = _State(
-        record=Record(),
+        record=TrainingRecord(),
         generator=np.random.default_rng(plan.seed),
         curve=Curve(parts.kept, plan, validation, per_epoch),
         stopping=EarlyStopping(config.early_stopping if validation is not None else 0),

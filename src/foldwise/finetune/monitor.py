@@ -6,8 +6,8 @@ import time
 import numpy as np
 
 from foldwise.finetune.allowance import Allowance
-from foldwise.finetune.budget import Cost, DoesNotFit, clock
-from foldwise.finetune.plan import Record, TrainingPlan
+from foldwise.finetune.budget import DoesNotFit, FoldCost, clock
+from foldwise.finetune.plan import TrainingPlan, TrainingRecord
 from foldwise.terminal import note
 
 _WARM_UP = 3  # steps in which kernels are chosen and memory is found: not typical
@@ -44,7 +44,7 @@ class BudgetMonitor:
         self.steps, self.last = 0, -math.inf
         self.told = False
 
-    def __call__(self, record: Record) -> None:
+    def __call__(self, record: TrainingRecord) -> None:
         """Look at the clock after a step."""
         self.steps += 1
         if self.steps == _WARM_UP:
@@ -70,18 +70,18 @@ class BudgetMonitor:
             note(f"time budget: fold {self.plan.fold} will not end in the {clock(left)} left")
             raise DoesNotFit(cost)
 
-    def _cost(self, seconds_per_token: float) -> Cost:
+    def _cost(self, seconds_per_token: float) -> FoldCost:
         config, each = self.plan.config, self.lengths.mean() * seconds_per_token
         passes = 2 if self.plan.swap and config.swap_averaging else 1
         # A few hundred rows tell the distribution of lengths, and travel between processes.
         some = self.lengths[:: max(1, len(self.lengths) // 500)]
-        return Cost(
+        return FoldCost(
             epoch=float(each * len(self.lengths)),
             prediction=float(each * _PREDICTION * self.rows * passes),
             lengths=tuple(int(n) for n in some),
         )
 
-    def _needed(self, cost: Cost, done: int, rounds: int = 0) -> float:
+    def _needed(self, cost: FoldCost, done: int, rounds: int = 0) -> float:
         told, epochs = self.allowance, self.plan.config.epochs
         whole = epochs * cost.epoch + cost.prediction
         started = min(1.0, done / (epochs * self.lengths.sum())) * epochs * cost.epoch

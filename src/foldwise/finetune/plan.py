@@ -22,7 +22,7 @@ class StepSums(NamedTuple):
     hits : int
         Rows whose class was right.
     tokens, padded_tokens, squares : int
-        As in `Record`.
+        As in `TrainingRecord`.
     """
 
     loss: float
@@ -33,7 +33,7 @@ class StepSums(NamedTuple):
 
 
 @dataclass
-class Record:
+class TrainingRecord:
     """What happened in training.
 
     Attributes

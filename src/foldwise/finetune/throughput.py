@@ -16,7 +16,7 @@ import torch
 from foldwise.backbone.device import Device
 from foldwise.finetune import distributed
 from foldwise.finetune.optimiser import layer_list
-from foldwise.finetune.plan import Record
+from foldwise.finetune.plan import TrainingRecord
 
 # Dense tensor-core rates of the makers' data sheets, in FLOP/s, for 16-bit types.
 _DATA_SHEET = {
@@ -95,7 +95,7 @@ def _seconds_of(a: torch.Tensor, b: torch.Tensor) -> float:
     return time.perf_counter() - start
 
 
-def summary(network: Any, record: Record, device: Device) -> dict[str, float | str]:
+def summary(network: Any, record: TrainingRecord, device: Device) -> dict[str, float | str]:
     """Return the figures of a training.
 
     Returns
@@ -146,7 +146,7 @@ class ProgressLog:
         self.fold, self.total, self.before = fold, total, steps
         self.start = self.last = time.monotonic()
 
-    def show(self, record: Record) -> None:
+    def show(self, record: TrainingRecord) -> None:
         """Print a line if the last one is old."""
         now = time.monotonic()
         if now - self.last < _SILENCE:

