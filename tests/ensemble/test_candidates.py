@@ -53,14 +53,25 @@ def test_ties_go_to_the_method_named_first():
     assert better(losses | {"linear": 0.51}, ["linear", "log_linear"]) == "log_linear"
 
 
+def nested_loss(blend, labels, probabilities, folds):
+    """Return the log loss of a blend of all models, its weights fitted on the other folds."""
+    nested = np.zeros(probabilities.shape[1:])
+    for fold in np.unique(folds):
+        inside = folds == fold
+        pool = blend.fit_all(labels[~inside], probabilities[:, ~inside])
+        nested[inside] = pool.predict(probabilities[:, inside])
+    return scores(labels, nested)["log_loss"]
+
+
 def test_the_method_for_a_fold_is_chosen_without_that_fold(judged):
     labels, probabilities, folds, candidates = judged
     found = choose_nested(labels, probabilities, folds, candidates)
     for k, method in enumerate(found.chosen):
         inside = folds == np.unique(folds)[k]
         rest = (labels[~inside], probabilities[:, ~inside], folds[~inside])
-        alone = choose(judge(*rest, [candidate.blend for candidate in candidates]))
-        assert method == alone.blend.method
+        blends = [candidate.blend for candidate in candidates]
+        losses = {blend.method: nested_loss(blend, *rest) for blend in blends}
+        assert method == better(losses, list(losses))
         used = next(c for c in candidates if c.blend.method == method)
         np.testing.assert_array_equal(found.nested[inside], used.nested[inside])
         # Whatever the labels of the fold are, the choice and the weights stay what they are.

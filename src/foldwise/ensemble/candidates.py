@@ -148,7 +148,8 @@ def _inner_losses(
     for a, b in combinations(range(len(numbers)), 2):
         left_out = np.isin(folds, numbers[[a, b]])
         for i, blend in enumerate(blends):
-            pool = blend.fit(labels[~left_out], probabilities[:, ~left_out])
+            # With all models: which of them add next to nothing decides about no method.
+            pool = blend.fit_all(labels[~left_out], probabilities[:, ~left_out])
             for judged, outer in ((a, b), (b, a)):
                 inside = folds == numbers[judged]
                 loss = row_log_loss(labels[inside], pool.predict(probabilities[:, inside])).sum()

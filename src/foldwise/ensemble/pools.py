@@ -140,6 +140,11 @@ class Blend:
         weights[members] = pool.weights
         return Pool(self.method, weights, pool.bias)
 
+    @threadpool_limits.wrap(limits=1)
+    def fit_all(self, labels: np.ndarray, probabilities: np.ndarray) -> Pool:
+        """Fit the weights of a pool of all models; parameters as in `fit`."""
+        return self._fit_all(labels, probabilities)[0]
+
     def nested(
         self, labels: np.ndarray, probabilities: np.ndarray, folds: np.ndarray
     ) -> np.ndarray:
