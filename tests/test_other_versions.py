@@ -67,7 +67,7 @@ def test_a_record_with_another_key_is_refused_by_the_report(old, name, change):
 
     path = old.output / name
     if not path.exists():
-        leaks = {"twins": [], "split": None, "words": [], "numbers": [], "shift": None}
+        leaks = {"twins": [], "split": None, "giveaways": [], "numbers": [], "shift": None}
         write_json(path, leaks | {"test_rows": 0})
     (old.output / "manifest.json").unlink()
     values = json.loads(path.read_text())

@@ -17,6 +17,10 @@ from foldwise.scoring.metrics import row_log_loss
 N = 1500
 
 
+def blended(weights):
+    return SimpleNamespace(weights=weights, chosen_without=["log_linear"])
+
+
 @cache
 def evidence():
     """Two models that know different things, one that knows nothing, and a blend of all three."""
@@ -32,7 +36,7 @@ def evidence():
     weights = dict.fromkeys(probabilities, 1 / 3)
     probabilities["ensemble"] = Blend("log_linear").nested(labels, members, folds)
     rows = np.arange(N)
-    blend, bootstrap = SimpleNamespace(weights=weights), GroupBootstrap(rows, 200)
+    blend, bootstrap = blended(weights), GroupBootstrap(rows, 200)
     names = ["x", "y", "z"]
     return Evidence(rows, labels, rows, folds, probabilities, {}, blend, names, bootstrap)
 
@@ -56,7 +60,7 @@ def test_models_without_weight_are_left_away_and_of_a_blend_of_one_nothing_is_sa
         ({"one": 1.0, "sure": 1.0, "coin": 0.0}, ["one", "sure"]),
         ({"one": 1.0, "sure": 0.0, "coin": 0.0}, []),
     ):
-        made = replace(evidence(), blend=SimpleNamespace(weights=weights))
+        made = replace(evidence(), blend=blended(weights))
         assert list(leave_one_out(made, Blend("log_linear"))) == names
 
 

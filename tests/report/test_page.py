@@ -46,11 +46,12 @@ def hostile(tmp_path_factory):
     table = pd.read_parquet(run.clean / "train.parquet")
     table["text"] = [HOSTILE[i % len(HOSTILE)] for i in range(len(table))]
     table.to_parquet(run.clean / "train.parquet")
-    word = {"class": HOSTILE[0], "word": HOSTILE[1], "text": "text", "in_class": 0.95}
+    word = {"class": HOSTILE[0], "what": HOSTILE[1], "text": "text", "in_class": 0.95, "rows": 9}
     facts = {"twins": [], "split": None, "shift": None, "test_rows": 0, "numbers": []}
     twins = {"text": "text", "exact_across_folds": 3, "near_across_folds": 0}
     twins |= {"exact_test_in_train": 0, "near_test_in_train": 0, "examples": [HOSTILE[:2]]}
-    facts |= {"words": [word | {"elsewhere": 0.01, "j": 0.94}], "twins": [twins]}
+    word |= {"elsewhere": 0.01, "alone": 0.5, "share": 0.9, "sure": True}
+    facts |= {"giveaways": [word], "twins": [twins]}
     write_json(run.output / "leaks.json", facts)
     report(run)
     return run
@@ -132,7 +133,7 @@ def test_hostile_rows_are_inert_in_every_form(hostile):
     assert "![x](" not in text
     assert "https://example" not in text
     assert len(text) < 200_000
-    assert read_json(hostile.output / "report.json")["leaks"]["words"]
+    assert read_json(hostile.output / "report.json")["leaks"]["giveaways"]
 
 
 @pytest.mark.parametrize(

@@ -39,9 +39,11 @@ def leave_one_out(evidence: Evidence, blend: Blend) -> dict[str, Gain]:
     members = {m: evidence.probabilities[m] for m, weight in weights.items() if weight}
     if len(members) < 2:
         return {}
-    # Against the same method throughout: the ensemble's own score chooses it for each fold anew.
-    whole = blend.nested(evidence.labels, np.stack(list(members.values())), evidence.folds)
-    whole_losses = row_log_loss(evidence.labels, whole)
+    whole_losses = evidence.losses["ensemble"]
+    if set(evidence.blend.chosen_without) != {blend.method}:
+        # Against the same method throughout, where the ensemble's own score has chosen others too.
+        whole = blend.nested(evidence.labels, np.stack(list(members.values())), evidence.folds)
+        whole_losses = row_log_loss(evidence.labels, whole)
     found = {}
     for name in members:
         rest = np.stack([p for other, p in members.items() if other != name])
