@@ -14,8 +14,8 @@ from foldwise.files import PACKAGE
 
 _DISTRIBUTION = {"sklearn": "scikit-learn"}  # where it is not called like the package it holds
 # The one list of what code hashes leave out: modules that only talk to the user or measure, so
-# that a reworded line is no reason to fit a model again, and the roster of models, so that a new
-# row is none (who fits a model hashes its row).
+# that a reworded line is no reason to fit a model again, and the roster of models, so that another
+# model's row or colour is none (who fits a model hashes its row).
 SILENT = frozenset(
     {
         "foldwise.config.roster",

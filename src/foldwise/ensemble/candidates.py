@@ -115,6 +115,9 @@ def choose_nested(
     candidates : sequence of Candidate
         What `judge` made of them.
 
+    Returns
+    -------
+    Judgement
     """
     names = [candidate.blend.method for candidate in candidates]
     nested, chosen = np.zeros_like(candidates[0].nested), []
